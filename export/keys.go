@@ -1,0 +1,90 @@
+package export
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Format is the number every record carries. A process leaves records of a format it does not know alone.
+const Format = 1
+
+// Root is the prefix below which every export has its own prefix.
+const Root = "jobs/"
+
+// SystemRoot is the prefix of what belongs to the installation and not to one export: keys, assertion ids, the lock.
+const SystemRoot = "system/"
+
+// Prefix returns the prefix of all objects of a job.
+func Prefix(job string) string { return Root + job + "/" }
+
+// SpecKey returns the key of the record of the request.
+func SpecKey(job string) string { return Prefix(job) + "spec.json" }
+
+// PlanKey returns the key of the plan of the first pass (wave 0) or of reference wave k.
+func PlanKey(job string, wave int) string {
+	if wave == 0 {
+		return Prefix(job) + "plan.json"
+	}
+	return fmt.Sprintf("%splan-w%d.json", Prefix(job), wave)
+}
+
+// PlanPartKey returns the key of the n-th list of patients or references written by one planning attempt.
+func PlanPartKey(job, attempt string, n int) string {
+	return fmt.Sprintf("%splan/%s.%05d.ndjson.gz", Prefix(job), attempt, n)
+}
+
+// PartKey returns the key of one part: the rows of one type in one segment.
+func PartKey(job, typ string, chunk int64, seq int, attempt string, n int) string {
+	return fmt.Sprintf("%soutput/%s/%08d.%05d.%s-%d.ndjson.gz", Prefix(job), typ, chunk, seq, attempt, n)
+}
+
+// ErrorPartKey returns the key of the OperationOutcome lines of one segment.
+func ErrorPartKey(job string, chunk int64, seq int, attempt string) string {
+	return fmt.Sprintf("%serrors/%08d.%05d.%s.ndjson.gz", Prefix(job), chunk, seq, attempt)
+}
+
+// FinalErrorPartKey returns the key of the OperationOutcome lines that only the finisher can write: what failed in whole.
+func FinalErrorPartKey(job, attempt string) string {
+	return fmt.Sprintf("%serrors/final.%s.ndjson.gz", Prefix(job), attempt)
+}
+
+// CommitPrefix is the prefix of all commit records of a job.
+func CommitPrefix(job string) string { return Prefix(job) + "commits/" }
+
+// ChunkCommitPrefix is the prefix of the commit records of one chunk.
+func ChunkCommitPrefix(job string, chunk int64) string {
+	return fmt.Sprintf("%s%08d.", CommitPrefix(job), chunk)
+}
+
+// CommitKey returns the key of the commit record of one segment.
+func CommitKey(job string, chunk int64, seq int) string {
+	return fmt.Sprintf("%s%05d.json", ChunkCommitPrefix(job, chunk), seq)
+}
+
+// ParseCommitKey returns the chunk and the sequence number that a commit record's key names.
+func ParseCommitKey(job, key string) (chunk int64, seq int, ok bool) {
+	name, found := strings.CutPrefix(key, CommitPrefix(job))
+	if !found {
+		return 0, 0, false
+	}
+	name, found = strings.CutSuffix(name, ".json")
+	c, s, dot := strings.Cut(name, ".")
+	if !found || !dot {
+		return 0, 0, false
+	}
+	chunk, err1 := strconv.ParseInt(c, 10, 64)
+	seq, err2 := strconv.Atoi(s)
+	return chunk, seq, err1 == nil && err2 == nil
+}
+
+// FileKey returns the key of the extent table of one virtual file, written by one finishing attempt.
+func FileKey(job, attempt, name string) string {
+	return fmt.Sprintf("%sfiles/%s/%s.json", Prefix(job), attempt, name)
+}
+
+// ManifestKey returns the key of the manifest: an export is finished when it exists.
+func ManifestKey(job string) string { return Prefix(job) + "manifest.json" }
+
+// TombstoneKey returns the key that says: cancelled or deleted, nothing may be served.
+func TombstoneKey(job string) string { return Prefix(job) + "tombstone" }
