@@ -30,6 +30,23 @@ func (s *Store) makeDir(dir string) error {
 	return nil
 }
 
+// mkdirSynced makes dir and the parents it lacks, and returns when the new entries are on disk.
+func mkdirSynced(dir string) error {
+	if fi, err := os.Stat(dir); err == nil && fi.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := mkdirSynced(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
 // publish runs place in an existing directory dir. A directory removed by another process since we made it is made again.
 func (s *Store) publish(dir string, place func() error) error {
 	s.dirs.RLock()

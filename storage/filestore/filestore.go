@@ -46,7 +46,7 @@ func New(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("storage directory: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Join(root, tempDir), 0o700); err != nil {
+	if err := mkdirSynced(filepath.Join(root, tempDir)); err != nil {
 		return nil, fmt.Errorf("storage directory: %w", err)
 	}
 	s := &Store{root: root}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"sluice/storage"
 )
@@ -119,16 +120,13 @@ func link(temp, final string) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, fs.ErrExist) {
-		if same(temp, final) {
-			return nil
-		}
-		return err
+	switch {
+	case errors.Is(err, fs.ErrExist) && same(temp, final):
+		return nil
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.EPERM):
+		return fmt.Errorf("the storage directory needs a file system with hard links: %w", err)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return fmt.Errorf("hard links are needed for create-if-absent: %w", err)
+	return err
 }
 
 func same(a, b string) bool {
