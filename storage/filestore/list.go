@@ -83,10 +83,7 @@ func (s *Store) Dirs(ctx context.Context, prefix string) iter.Seq2[string, error
 func (s *Store) holdsObject(ctx context.Context, dir string) (bool, error) {
 	f, err := os.Open(s.path(dir))
 	if err != nil {
-		if absent(err) == storage.ErrNotExist {
-			err = nil
-		}
-		return false, err
+		return false, present(err)
 	}
 	defer f.Close()
 	for {
@@ -107,9 +104,17 @@ func (s *Store) holdsObject(ctx context.Context, dir string) (bool, error) {
 			return false, nil
 		}
 		if err = cmp.Or(err, ctx.Err()); err != nil {
-			return false, err
+			return false, present(err)
 		}
 	}
+}
+
+// present drops the errors that say "not there": a directory that is removed while we look holds nothing.
+func present(err error) error {
+	if err = absent(err); errors.Is(err, storage.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // entry is one name in a directory; a directory's ends with "/", so that names sort as the keys below them do.
@@ -125,10 +130,7 @@ func (s *Store) entries(ctx context.Context, dir, rest string) ([]entry, error) 
 	}
 	found, err := os.ReadDir(s.path(dir))
 	if err != nil {
-		if absent(err) == storage.ErrNotExist {
-			err = nil
-		}
-		return nil, err
+		return nil, present(err)
 	}
 	var entries []entry
 	for _, d := range found {
