@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -64,6 +65,10 @@ type Fault struct {
 	Ignore []string
 	// Count is the page size used, whatever was asked for.
 	Count int
+	// Overlap shows so many rows more on each page; the next page repeats them.
+	Overlap int
+	// Shuffle cuts the page out of another order of the rows each time.
+	Shuffle bool
 	// RewriteNext changes the next link; "" takes it away.
 	RewriteNext func(next string) string
 	// Edit changes a page of a search as it likes before it is written.
@@ -74,6 +79,7 @@ type Fault struct {
 type Page struct {
 	Type    string
 	Number  int // from 1
+	First   int // how many rows come before this page
 	Matches int // rows of the whole search
 	Total   *int64
 	Links   []Link
@@ -88,4 +94,54 @@ type Entry struct {
 	FullURL  string
 	Resource []byte // compact JSON, written as it is
 	Mode     string // "match", "include", "outcome"; "" leaves search out
+	Search   []byte // written as it is in place of Mode, as {}
+}
+
+// name is what the fault is counted as.
+func (f *Fault) name() string {
+	switch {
+	case f.Name != "":
+		return f.Name
+	case f.Hang:
+		return "hang"
+	case f.Drop:
+		return "drop"
+	case f.Status != 0:
+		return "status " + strconv.Itoa(f.Status)
+	case f.Body != nil || f.Write != nil:
+		return "body"
+	case f.CutAfter > 0:
+		return "cut"
+	case f.Edit != nil:
+		return "edit"
+	case f.RewriteNext != nil:
+		return "next"
+	case f.Count > 0:
+		return "count"
+	case f.Overlap > 0:
+		return "overlap"
+	case f.Shuffle:
+		return "shuffle"
+	case f.Ignore != nil:
+		return "ignore"
+	case f.BytesPerSecond > 0:
+		return "slow"
+	case f.Delay > 0:
+		return "delay"
+	case f.Header != nil:
+		return "header"
+	}
+	return ""
+}
+
+// answer is what a fault says instead of the server.
+func (f *Fault) answer() *answer {
+	a := newAnswer(f.Status, f.Body)
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	if f.Body == nil && f.Write == nil {
+		a.body = outcome("error", "processing", "HAPI-0389: "+http.StatusText(a.status))
+	}
+	return a
 }

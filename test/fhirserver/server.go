@@ -2,15 +2,29 @@ package fhirserver
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
 	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
 )
 
 //go:embed data/synthetic-10/*.ndjson
 var bundled embed.FS
 
 // Server is the FHIR server. All methods may be called from any goroutine.
-type Server struct{ o Options }
+type Server struct {
+	o        Options
+	base     atomic.Pointer[string] // absolute URL, nil until it is known
+	names    atomic.Int64           // ids given out
+	searches *searches
+	counter  counter
+
+	mu     sync.RWMutex // guards what follows and all tables
+	tables map[string]*table
+	loaded int64 // rows loaded so far
+}
 
 // New serves the bundled ten synthetic patients.
 func New(o Options) (*Server, error) {
@@ -22,53 +36,86 @@ func New(o Options) (*Server, error) {
 }
 
 // Load serves the resources of all *.ndjson files at the top of fsys.
-func Load(o Options, fsys fs.FS) (*Server, error) { o, err := o.withDefaults(); return &Server{o: o}, err }
-
-// ServeHTTP serves the FHIR API below Options.Base.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
-
-// Handler serves the FHIR API and, beside it, the control endpoints:
-// GET /_counts, POST /_counts/reset and GET /_oracle/{system|patient|group}?group=&follow=.
-func (s *Server) Handler() http.Handler { return s }
-
-// Resources gives the current bytes of all resources of a type, as they are
-// served: compact JSON, one line each, no line feed, in the order of searches.
-func (s *Server) Resources(typ string) [][]byte { return nil }
-
-// Resource gives the current bytes of one resource, nil when there is none.
-func (s *Server) Resource(typ, id string) []byte { return nil }
-
-// Types are the types that have resources, sorted.
-func (s *Server) Types() []string { return nil }
-
-// PatientIDs are the ids of all patients, in the order of searches.
-func (s *Server) PatientIDs() []string { return nil }
-
-// Compartment is what a correct export of these patients holds, without followed
-// references: for each type of the patient compartment, and Device, the rows its
-// patient parameter (else subject, else the first compartment parameter) finds, each once.
-func (s *Server) Compartment(patients []string) map[string][][]byte { return nil }
-
-// Export is the full oracle. Level "system" is everything. Level "patient" and
-// "group" are Compartment, the rows of the follow types it refers to (closure up
-// to depth 3, never a row of a patient nobody asked for), and every Provenance
-// with an exported row among its targets.
-func (s *Server) Export(level string, patients []string, follow []string) map[string][][]byte {
-	return nil
+func Load(o Options, fsys fs.FS) (*Server, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, tables: map[string]*table{}}
+	s.searches = newSearches(o.MaxSearches, o.SearchTTL, o.ReuseSearch)
+	s.counter.init(o.LogSize)
+	if o.PublicBase != "" {
+		s.base.Store(&o.PublicBase)
+	}
+	l, err := readFolder(fsys)
+	if err != nil {
+		return nil, fmt.Errorf("fhirserver: load: %w", err)
+	}
+	if err := s.fill(l); err != nil {
+		return nil, fmt.Errorf("fhirserver: load: %w", err)
+	}
+	return s, nil
 }
 
-// Members are the patients of a Group as an export sees them: nested Groups
-// expanded, inactive and ended members left out, each once, in order.
-func (s *Server) Members(group string) []string { return nil }
+func (s *Server) fill(l *loader) error {
+	l.own()
+	multiplied := s.o.Patients > 0 && len(l.patients()) > 0
+	patients := len(l.patients())
+	if multiplied {
+		patients = s.o.Patients
+		l.cut(min(patients, len(l.patients())))
+		l.keep(func(r *loaded) bool { return r.typ != "Group" || r.id != "half" })
+	}
+	if s.o.Extras {
+		if err := l.addExtras(); err != nil {
+			return err
+		}
+	}
+	l.own()
+	if err := l.sources(); err != nil {
+		return err
+	}
+	for _, typ := range emptyTypes {
+		s.table(typ)
+	}
+	s.multiply(l, patients)
+	return s.addGroups(multiplied)
+}
 
-// Put stores raw as a new version of its resource, stamped by the clock.
-func (s *Server) Put(raw []byte) error { return nil }
+// emptyTypes are served though nothing is there, as most servers do.
+var emptyTypes = []string{"ClinicalImpression", "DetectedIssue", "FamilyMemberHistory", "NutritionOrder", "RiskAssessment", "VisionPrescription"}
 
-// Delete marks a resource as deleted; its history is kept.
-func (s *Server) Delete(typ, id string) error { return nil }
+// table is the table of a type, made when there is none. The caller may write.
+func (s *Server) table(typ string) *table {
+	t := s.tables[typ]
+	if t == nil {
+		t = newTable(paramsOf(typ))
+		s.tables[typ] = t
+	}
+	return t
+}
 
-// Counts is a copy of the counters.
-func (s *Server) Counts() Counts { return Counts{} }
+// newID gives out uuid-shaped ids, the same ones in each run.
+func (s *Server) newID() string { return uuid("new", strconv.FormatInt(s.names.Add(1), 10)) }
 
-// ResetCounts sets all counters to zero.
-func (s *Server) ResetCounts() {}
+// knownBase is the absolute URL of the base, "" before the first request.
+func (s *Server) knownBase() string {
+	if base := s.base.Load(); base != nil {
+		return *base
+	}
+	return ""
+}
+
+// baseFor is the absolute URL of the base; the first request settles it.
+func (s *Server) baseFor(r *http.Request) string {
+	if base := s.knownBase(); base != "" {
+		return base
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	base := scheme + "://" + r.Host + s.o.Base
+	s.base.CompareAndSwap(nil, &base)
+	return s.knownBase()
+}
