@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -75,15 +73,16 @@ func (r *storedReader) Close() error { return r.src.Close() }
 
 // openInflated reads n bytes of an extent's lines, from skip. It gives exactly these or an error.
 func openInflated(ctx context.Context, s storage.Store, e *Extent, skip, n int64) (io.ReadCloser, error) {
-	src, err := s.Open(ctx, e.Key, headLen, e.PayloadEnd-headLen)
+	object, err := s.Open(ctx, e.Key, headLen, e.PayloadEnd-headLen)
 	if err != nil {
 		return nil, err
 	}
+	src := &source{ReadCloser: object}
 	return &inflatedReader{src: src, inf: newInflater(src), e: e, skip: skip, left: n}, nil
 }
 
 type inflatedReader struct {
-	src        io.ReadCloser
+	src        *source
 	inf        *inflater // nil after Close
 	e          *Extent
 	skip, left int64
@@ -119,14 +118,14 @@ func (r *inflatedReader) inflate(p []byte) (int, error) {
 		}
 	}
 	switch {
-	case err == io.EOF && (r.raw != r.e.Raw || r.crc != r.e.CRC32):
-		return 0, ErrCorrupt
-	case err == io.EOF:
+	case err == nil:
 		return n, nil
-	case err != nil:
-		return 0, damaged(err)
+	case r.src.err != nil:
+		return 0, r.src.err
+	case err == io.EOF && r.raw == r.e.Raw && r.crc == r.e.CRC32:
+		return n, nil
 	}
-	return n, nil
+	return 0, ErrCorrupt
 }
 
 func (r *inflatedReader) Close() error {
@@ -165,11 +164,16 @@ func (i *inflater) free() {
 	inflaters.Put(i)
 }
 
-// damaged tells broken deflate data from a failing store.
-func damaged(err error) error {
-	var corrupt flate.CorruptInputError
-	if errors.As(err, &corrupt) {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+// source remembers what the store failed with: all other errors of inflating are damage.
+type source struct {
+	io.ReadCloser
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	if err != io.EOF {
+		s.err = err
 	}
-	return err
+	return n, err
 }
