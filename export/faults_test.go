@@ -121,6 +121,23 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+// A backend that breaks its promise and ends early without an error must not end a download cleanly either.
+func TestStoreThatEndsEarly(t *testing.T) {
+	s := memstore.New()
+	f := putFile(t, s, observations(100), observations(100))
+	for _, gzip := range []bool{false, true} {
+		if got, err := readFile(endsEarly{s}, f, gzip, 0, -1); err == nil || int64(len(got)) >= sizeOf(f, gzip) {
+			t.Errorf("gzip %t: %d bytes, error %v; want an error", gzip, len(got), err)
+		}
+	}
+}
+
+type endsEarly struct{ storage.Store }
+
+func (s endsEarly) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	return s.Store.Open(ctx, key, offset, length/2)
+}
+
 // Any bits flipped in any part: the right bytes (deflate has a few bits without meaning) or an error, never other bytes to the end.
 func TestFlippedBitsNeverPass(t *testing.T) {
 	parts := [][]byte{observations(30), observations(40)}
