@@ -40,6 +40,8 @@ type Options struct {
 	ReuseSearch time.Duration
 	// NoHistory takes the history interactions away.
 	NoHistory bool
+	// FollowDepth is how far Export follows references, default 3.
+	FollowDepth int
 	// LogSize is how many requests Counts.Log keeps, default 4096.
 	LogSize int
 	// Faults is asked for each request; nil: no faults.
@@ -64,6 +66,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxSearches == 0 {
 		o.MaxSearches = 10_000
+	}
+	if o.FollowDepth == 0 {
+		o.FollowDepth = 3
 	}
 	if o.LogSize == 0 {
 		o.LogSize = 4096

@@ -5,9 +5,6 @@ import (
 	"slices"
 )
 
-// followDepth is how far Export follows references.
-const followDepth = 3
-
 // Compartment is what a correct export of these patients holds, without followed
 // references: for each type of the patient compartment, and Device, the rows its
 // patient parameter (else subject, else the first compartment parameter) finds, each once.
@@ -19,7 +16,7 @@ func (s *Server) Compartment(patients []string) map[string][][]byte {
 
 // Export is the full oracle. Level "system" is everything. Level "patient" and
 // "group" are Compartment, the rows of the follow types it refers to (closure up
-// to depth 3, never a row of a patient nobody asked for), and every Provenance
+// to Options.FollowDepth, never a row of a patient nobody asked for), and every Provenance
 // with an exported row among its targets.
 func (s *Server) Export(level string, patients []string, follow []string) map[string][][]byte {
 	s.mu.RLock()
@@ -127,9 +124,13 @@ func (s *Server) addProvenance(set rowSet) {
 
 // follow adds the rows of some types that rows of the set refer to.
 func (s *Server) follow(set rowSet, patients, types []string) {
+	asked := map[string]bool{}
+	for _, id := range patients {
+		asked[id] = true
+	}
 	foreign := func(t *table, r *row) bool {
 		owners := s.patientsOf(t, r)
-		return len(owners) > 0 && !slices.ContainsFunc(owners, func(id string) bool { return slices.Contains(patients, id) })
+		return len(owners) > 0 && !slices.ContainsFunc(owners, func(id string) bool { return asked[id] })
 	}
 	var last []*row
 	for _, rows := range set {
@@ -138,7 +139,7 @@ func (s *Server) follow(set rowSet, patients, types []string) {
 		}
 	}
 	base := s.knownBase()
-	for range followDepth {
+	for range s.o.FollowDepth {
 		var found []*row
 		for _, r := range last {
 			text := r.cur.appendTo(nil, base)

@@ -70,7 +70,7 @@ func EveryNth(n int64) Match { return func(r *Request) bool { return r.N%n == 0 
 // HasParam matches requests with this parameter.
 func HasParam(name string) Match { return func(r *Request) bool { return r.Query.Has(name) } }
 
-// Once matches the first request that the others of its list let through.
+// Once matches one request only: the first it is asked about, so put it last.
 func Once() Match {
 	var once sync.Once
 	return func(*Request) bool {
