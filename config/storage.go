@@ -1,0 +1,37 @@
+package config
+
+import "strings"
+
+// Storage is where exports and their records are kept. It is the truth about every export.
+type Storage struct {
+	// URL is file:DIR, relative to the working directory or absolute. s3://, gs:// and azblob:// are not built into this version.
+	URL string `yaml:"url"`
+}
+
+// Dir returns the folder of a file: URL, false if it is not one.
+func (s *Storage) Dir() (string, bool) {
+	dir, ok := strings.CutPrefix(s.URL, "file:")
+	if !ok {
+		return "", false
+	}
+	if rest, full := strings.CutPrefix(dir, "//"); full {
+		if !strings.HasPrefix(rest, "/") { // file://host/path
+			return "", false
+		}
+		dir = rest
+	}
+	return dir, dir != ""
+}
+
+func (s *Storage) validate(k *check) {
+	const path = "storage.url"
+	scheme, _, _ := strings.Cut(s.URL, ":")
+	switch scheme {
+	case "s3", "gs", "azblob":
+		k.bad(path, scheme+"://", "file:DIR: "+scheme+" storage is not built into this version")
+	default:
+		if _, ok := s.Dir(); !ok {
+			k.bad(path, displayURL(s.URL), "file:DIR, such as file:./sluice-data or file:/var/lib/sluice")
+		}
+	}
+}
