@@ -1,12 +1,13 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -51,11 +52,19 @@ func (c *Config) readFile(path string, k *check) error {
 
 // parse returns the root of a YAML text, nil if there is nothing in it.
 func parse(text []byte) (*yaml.Node, error) {
-	if len(strings.TrimSpace(string(text))) == 0 {
-		return nil, nil
+	l, err := yaml.NewLoader(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
 	}
-	var doc yaml.Node
-	if err := yaml.Load(text, &doc); err != nil {
+	var doc, more yaml.Node
+	if err := l.Load(&doc); err == io.EOF {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if err := l.Load(&more); err == nil {
+		return nil, errors.New("several documents in one file")
+	} else if err != io.EOF {
 		return nil, err
 	}
 	if len(doc.Content) == 0 {

@@ -31,7 +31,7 @@ func (k *check) oneOf(path, s string, words ...string) {
 	}
 }
 
-func (k *check) address(path, s string) {
+func (k *check) address(path, s string) (ok bool) {
 	_, port, err := net.SplitHostPort(s)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
@@ -39,6 +39,7 @@ func (k *check) address(path, s string) {
 	if err != nil {
 		k.bad(path, quoted(s), "an address with a port such as 127.0.0.1:8080")
 	}
+	return err == nil
 }
 
 // url returns the parsed URL, nil if it is none of http or https.

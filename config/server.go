@@ -51,13 +51,14 @@ func defaultServer() Server {
 func (s *Server) Base() string { return strings.TrimSuffix(s.PublicURL, "/") }
 
 func (s *Server) validate(k *check) {
-	k.address("server.listen", s.Listen)
-	k.address("server.admin_listen", s.AdminListen)
+	if k.address("server.listen", s.Listen) {
+		s.validateTLS(k)
+	}
+	if k.address("server.admin_listen", s.AdminListen) && !loopback(s.AdminListen) && !s.AdminToken.IsSet() {
+		k.say("server.admin_token", "missing; it is needed because server.admin_listen is not on loopback")
+	}
 	if s.Listen == s.AdminListen && !strings.HasSuffix(s.Listen, ":0") {
 		k.bad("server.admin_listen", quoted(s.AdminListen), "another address than server.listen")
-	}
-	if !loopback(s.AdminListen) && !s.AdminToken.IsSet() {
-		k.say("server.admin_token", "missing; it is needed because server.admin_listen is not on loopback")
 	}
 	k.oneOf("server.proxy", s.Proxy, "off", "read", "all")
 	for _, p := range s.TrustedProxies {
@@ -68,7 +69,6 @@ func (s *Server) validate(k *check) {
 			k.bad("server.trusted_proxies", quoted(p), "an address or a network such as 192.0.2.0/24")
 		}
 	}
-	s.validateTLS(k)
 	s.validatePublicURL(k)
 }
 

@@ -57,7 +57,7 @@ type Percent float64
 func (p *Percent) UnmarshalText(text []byte) error {
 	digits, ok := strings.CutSuffix(string(text), "%")
 	f, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
-	if !ok || err != nil || f < 0 || f > 100 {
+	if !ok || err != nil || !(f >= 0 && f <= 100) {
 		return errors.New("a percentage such as 50%")
 	}
 	*p = Percent(f)

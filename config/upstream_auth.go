@@ -9,13 +9,13 @@ import (
 type UpstreamAuth struct {
 	// Type is none, basic, bearer, header, client_credentials or backend_services.
 	Type string `yaml:"type"`
-	// Username of basic.
+	// Username is for basic.
 	Username string `yaml:"username"`
-	// Password of basic.
+	// Password is for basic.
 	Password Secret `yaml:"password"`
 	// PasswordFile is a file that holds password.
 	PasswordFile string `yaml:"password_file"`
-	// Token of bearer.
+	// Token is for bearer.
 	Token Secret `yaml:"token"`
 	// TokenFile is a file that holds token.
 	TokenFile string `yaml:"token_file"`
@@ -29,7 +29,7 @@ type UpstreamAuth struct {
 	TokenURL string `yaml:"token_url"`
 	// ClientID is our id at that token endpoint.
 	ClientID string `yaml:"client_id"`
-	// ClientSecret of client_credentials.
+	// ClientSecret is for client_credentials.
 	ClientSecret Secret `yaml:"client_secret"`
 	// ClientSecretFile is a file that holds client_secret.
 	ClientSecretFile string `yaml:"client_secret_file"`
