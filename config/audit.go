@@ -4,7 +4,7 @@ package config
 type Audit struct {
 	// Dir is the folder of the log. One process at a time writes it.
 	Dir string `yaml:"dir"`
-	// OnFailure is closed (no export and no download while the log cannot be written) or open (they go on, and the fault is shown).
+	// OnFailure is what happens while the log cannot be written: closed (no export and no download) or open (they go on, and the fault is shown).
 	OnFailure string `yaml:"on_failure"`
 }
 

@@ -7,7 +7,7 @@ import (
 
 // UpstreamAuth is how Sluice proves to the upstream who it is. cert_file may be set with each type.
 type UpstreamAuth struct {
-	// Type is none, basic, bearer, header, client_credentials or backend_services.
+	// Type is one of none, basic, bearer, header, client_credentials or backend_services.
 	Type string `yaml:"type"`
 	// Username is for basic.
 	Username string `yaml:"username"`
