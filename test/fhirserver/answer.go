@@ -93,7 +93,7 @@ func (s *Server) read(c *call) (*answer, error) {
 	}
 	body := v.appendTo(nil, c.base)
 	a := newAnswer(http.StatusOK, body)
-	if c.Type == "Binary" && !strings.Contains(strings.Join(c.Header.Values("Accept"), ","), "json") {
+	if c.Type == "Binary" && !strings.Contains(c.Query.Get("_format")+strings.Join(c.Header.Values("Accept"), ","), "json") {
 		a.kind, a.body = binary(body)
 	}
 	a.set("ETag", `W/"`+v.versionID()+`"`)

@@ -64,7 +64,7 @@ func (s *Server) metadata(c *call) (*answer, error) {
 		ResourceType: "CapabilityStatement", ID: uuid("capability"), Name: "RestServer", Status: "active",
 		Date: baseTime.Format(instant), Publisher: "Not provided", Kind: "instance",
 		Software:       software{"Sluice FHIR test server", "1"},
-		Implementation: implementation{"FHIR R4 server in memory, without $export", c.base},
+		Implementation: implementation{"FHIR R4 server in memory", c.base},
 		FHIRVersion:    "4.0.1", Format: []string{"application/fhir+json", "json"},
 		Rest: []rest{{Mode: "server"}},
 	}

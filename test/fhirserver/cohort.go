@@ -69,22 +69,15 @@ func (s *Server) addLoaded(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	src, err := s.newPlainSource(h, raw, h.stamp("1", true))
-	if err != nil {
-		return err
-	}
-	v := &version{src: src, id: h.id, number: 1}
+	v := &version{src: s.newPlainSource(h, raw, h.stamp("1", true)), id: h.id, number: 1}
 	s.stampLoaded(v)
 	s.table(h.typ).add(&row{}, v)
 	return nil
 }
 
 // newPlainSource is a source that is not copied.
-func (s *Server) newPlainSource(h head, raw []byte, edits []edit) (*source, error) {
-	src, err := newSource(h, raw, edits)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) newPlainSource(h head, raw []byte, edits []edit) *source {
+	src := newSource(h, raw, edits)
 	src.links = linksOf(src.params, raw, s.knownBase(), func(ref) int32 { return -1 })
-	return src, nil
+	return src
 }

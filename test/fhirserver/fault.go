@@ -71,7 +71,7 @@ type Fault struct {
 	Shuffle bool
 	// RewriteNext changes the next link; "" takes it away.
 	RewriteNext func(next string) string
-	// Edit changes a page of a search as it likes before it is written.
+	// Edit changes a page of a search as it likes before it is written. No lock is held.
 	Edit func(p *Page)
 }
 

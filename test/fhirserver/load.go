@@ -163,10 +163,7 @@ func (l *loader) sources() error {
 		if len(r.owners) > 0 {
 			edits = append(edits, l.idEdits(r, int32(i), unique)...)
 		}
-		src, err := newSource(r.head, r.raw, edits)
-		if err != nil {
-			return err
-		}
+		src := newSource(r.head, r.raw, edits)
 		if err := src.keepGiven(r.head, r.raw); err != nil {
 			return fmt.Errorf("%s: %w", r.typ, err)
 		}

@@ -14,23 +14,14 @@ const subsetted = `{"system":"http://terminology.hl7.org/CodeSystem/v3-Observati
 
 // search answers the first page of a search.
 func (s *Server) search(c *call, f *Fault) (*answer, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	t := s.tables[c.Type]
-	q, err := s.parseQuery(t, c.Query, c.base)
+	found, q, hit, err := s.find(c)
 	if err != nil {
 		return nil, err
 	}
-	now := s.o.Clock().UTC()
-	found, hit := s.find(c, q, now)
 	if q.onlyHow {
 		return bundleAnswer(appendCount(nil, found), found.at), nil
 	}
-	count := q.count
-	if f.Count > 0 {
-		count = f.Count
-	}
-	a := s.answerPage(c, f, found, pageAt{offset: 0, count: count, elements: q.elements, self: selfLink(c)})
+	a := s.answerPage(c, f, found, pageAt{offset: 0, count: q.count, elements: q.elements, self: selfLink(c)})
 	if hit {
 		a.set("X-Cache", "HIT from "+c.base)
 	}
@@ -38,10 +29,16 @@ func (s *Server) search(c *call, f *Fault) (*answer, error) {
 }
 
 // find runs a search and stores it, or takes the stored one when such are used again.
-func (s *Server) find(c *call, q *query, now time.Time) (found *search, hit bool) {
-	key := c.Type + "?" + searchKey(c.Query)
+func (s *Server) find(c *call) (found *search, q *query, hit bool, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	q, err = s.parseQuery(s.tables[c.Type], c.Query, c.base)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	key, now := c.Type+"?"+searchKey(c.Query), s.o.Clock().UTC()
 	if found := s.searches.again(key, now); found != nil {
-		return found, true
+		return found, q, true, nil
 	}
 	found = &search{
 		id: s.newID(), key: key, at: now, table: q.table, rows: s.run(q),
@@ -50,7 +47,7 @@ func (s *Server) find(c *call, q *query, now time.Time) (found *search, hit bool
 	if !q.onlyHow {
 		s.searches.put(found)
 	}
-	return found, false
+	return found, q, false, nil
 }
 
 // searchKey leaves out what does not change which rows are found.
@@ -66,16 +63,11 @@ func searchKey(query url.Values) string {
 
 // page answers a later page.
 func (s *Server) page(c *call, f *Fault) (*answer, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
 	if c.stored == nil {
 		return nil, expiredSearch(c.Query.Get("_getpages"))
 	}
 	at := pageAt{self: selfLink(c)}
 	at.offset, at.count = c.window(s)
-	if f.Count > 0 {
-		at.count = f.Count
-	}
 	if elements := c.Query.Get("_elements"); elements != "" {
 		at.elements = splitValues(elements)
 	}
@@ -104,8 +96,15 @@ type pageAt struct {
 	self          string
 }
 
+// answerPage makes a page, lets the fault at it, and writes it.
 func (s *Server) answerPage(c *call, f *Fault, found *search, at pageAt) *answer {
+	if f.Count > 0 {
+		at.count = f.Count
+	}
 	p := s.newPage(c, f, found, at)
+	if f.RewriteNext != nil {
+		p.rewriteNext(f.RewriteNext)
+	}
 	if f.Edit != nil {
 		f.Edit(p)
 	}
@@ -122,23 +121,33 @@ func bundleAnswer(body []byte, at time.Time) *answer {
 	return a
 }
 
+// rewriteNext changes the next link, or takes it away.
+func (p *Page) rewriteNext(f func(string) string) {
+	for i, l := range p.Links {
+		if l.Relation != "next" {
+			continue
+		}
+		if p.Links[i].URL = f(l.URL); p.Links[i].URL == "" {
+			p.Links = slices.Delete(p.Links, i, i+1)
+		}
+		return
+	}
+}
+
 // newPage makes the page of a search before it is written.
 func (s *Server) newPage(c *call, f *Fault, found *search, at pageAt) *Page {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	p := &Page{Type: found.table.params.name, Number: c.Page, First: at.offset, Matches: len(found.rows)}
 	p.Links = []Link{{"self", at.self}}
 	rows := found.rows
 	if f.Shuffle {
 		rows = shuffled(rows, c.N)
 	}
-	from, to := min(at.offset, len(rows)), min(at.offset+at.count, len(rows))
+	from := min(at.offset, len(rows))
+	to := min(from+at.count, len(rows))
 	if to < len(rows) {
-		next := pageLink(c, found, to, at)
-		if f.RewriteNext != nil {
-			next = f.RewriteNext(next)
-		}
-		if next != "" {
-			p.Links = append(p.Links, Link{"next", next})
-		}
+		p.Links = append(p.Links, Link{"next", pageLink(c, found, to, at)})
 	}
 	if at.offset > 0 {
 		p.Links = append(p.Links, Link{"previous", pageLink(c, found, max(0, at.offset-at.count), at)})

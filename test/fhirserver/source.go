@@ -140,7 +140,7 @@ func (h head) stamp(versionID string, keep bool) []edit {
 var placeholder = []byte(basePlaceholder)
 
 // newSource cuts raw at the edits; those that overlap an earlier one are dropped.
-func newSource(h head, raw []byte, edits []edit) (*source, error) {
+func newSource(h head, raw []byte, edits []edit) *source {
 	s := &source{params: paramsOf(h.typ), number: -1}
 	for i := 0; ; {
 		at := bytes.Index(raw[i:], placeholder)
@@ -166,7 +166,7 @@ func newSource(h head, raw []byte, edits []edit) (*source, error) {
 		done = e.to
 	}
 	s.text = slices.Clip(append(s.text, raw[done:]...))
-	return s, nil
+	return s
 }
 
 // keepGiven takes over the version and time the data came with.

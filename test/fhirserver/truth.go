@@ -81,25 +81,23 @@ func (s *Server) PutAt(raw []byte, lastUpdated time.Time) error {
 	if err != nil {
 		return fmt.Errorf("fhirserver: put: %w", err)
 	}
-	_, err = s.put(h, raw, updated, lastUpdated)
-	return err
+	s.put(h, raw, updated, lastUpdated)
+	return nil
 }
 
-// put stores a checked resource.
-func (s *Server) put(h head, raw []byte, by method, at time.Time) (*version, error) {
+// put stores a checked resource; fresh says that there was none, or a deleted one.
+func (s *Server) put(h head, raw []byte, by method, at time.Time) (v *version, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table(h.typ)
-	v := &version{id: h.id, number: 1, method: by, updated: at.UnixMilli()}
+	fresh = !t.has(h.id)
+	v = &version{id: h.id, number: 1, method: by, updated: at.UnixMilli()}
 	if old := t.byID[h.id]; old != nil {
 		v.number = old.cur.number + 1
 	}
-	var err error
-	if v.src, err = s.newPlainSource(h, raw, h.stamp(strconv.Itoa(int(v.number)), false)); err != nil {
-		return nil, err
-	}
+	v.src = s.newPlainSource(h, raw, h.stamp(strconv.Itoa(int(v.number)), false))
 	t.add(&row{}, v)
-	return v, nil
+	return v, fresh
 }
 
 // Delete marks a resource as deleted; its history is kept. It is an error when

@@ -27,12 +27,9 @@ func (s *Server) write(c *call) (*answer, error) {
 	} else if h.id != c.ID {
 		return nil, invalid("HAPI-0420: Can not update resource, resource body must contain an ID element which matches the request URL for update (PUT) operation")
 	}
-	v, err := s.put(h, raw, by, s.o.Clock())
-	if err != nil {
-		return nil, err
-	}
+	v, fresh := s.put(h, raw, by, s.o.Clock())
 	status := http.StatusOK
-	if v.number == 1 {
+	if fresh {
 		status = http.StatusCreated
 	}
 	a := newAnswer(status, v.appendTo(nil, c.base))
