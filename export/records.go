@@ -60,9 +60,9 @@ type Commit struct {
 	Errors   []Part    `json:"errors,omitempty"`
 	Continue *Position `json:"continue,omitempty"` // where the next segment goes on; nil: the chunk is closed
 
-	// Written of the chain that Continue stands in: 128-bit hashes of "Type/id", base64, so that a restarted chain repeats nothing.
-	ChainIDs []byte `json:"chainIds,omitempty"`
-	// Included are hashes of rows written by inclusion or shared by several patients, for the rest of the chunk.
+	// ChainIDs are the rows met in this segment by the item that Continue stands in, so that a restarted chain repeats nothing:
+	// 17 bytes a row, a 128-bit hash of "Type/id" and 1 if the row was written, 0 if it was met and left out.
+	ChainIDs   []byte      `json:"chainIds,omitempty"`
 	References []string    `json:"references,omitempty"` // distinct "Type/id" outside the compartment, to be followed
 	Shared     []string    `json:"shared,omitempty"`     // "Type/id" rows of several patients, written here as owner
 	Deferred   []string    `json:"deferred,omitempty"`   // "Type/id" rows seen here whose owner is another patient of the cohort
@@ -80,11 +80,15 @@ type Part struct {
 }
 
 // Position says where a chunk goes on: the chain by type, item (patient or reference) and split, and the page inside it.
+// The fields are indexes into the plan of the pass that the chunk belongs to.
 type Position struct {
 	Type  int    `json:"type"`
 	Item  int    `json:"item"`
 	Split int    `json:"split"`
-	Next  string `json:"next,omitempty"` // the next link of the last complete page; "": the chain has not begun
+	Page  int    `json:"page,omitempty"`  // complete pages read of this split
+	Next  string `json:"next,omitempty"`  // the next link of the last complete page; "": begin the split at its first page
+	Total *int64 `json:"total,omitempty"` // what the upstream said this split has
+	Seen  int64  `json:"seen,omitempty"`  // distinct rows seen of this split
 }
 
 // Failure is one search that finally failed: the scope and the reason, for the error files.

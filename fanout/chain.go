@@ -1,0 +1,263 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"sluice/export"
+	"sluice/fhir"
+)
+
+const (
+	maxRestarts = 3       // of one chain whose next links die
+	maxRereads  = 1       // of one chain that gave less than its total
+	maxPages    = 100_000 // of one chain: more is a server that never ends
+	maxIdle     = 2       // pages in a row without a new row
+	maxRefusals = 3       // patients in a row for whom a type is refused before the rest of the chunk is not asked for
+)
+
+// tries counts what the upstream made of a type in this chunk.
+type tries struct {
+	answered bool
+	refusals int
+	failure  export.Failure
+}
+
+func (r *chunkRun) triesOf(typ string) *tries {
+	t := r.tries[typ]
+	if t == nil {
+		t = &tries{}
+		r.tries[typ] = t
+	}
+	return t
+}
+
+// chain reads one chain from its position to its end. A chain that cannot be read becomes a failure on record; the error it returns
+// is about the whole chunk: lost, put back, or the store.
+func (r *chunkRun) chain(ctx, drain context.Context, c chain) error {
+	t := r.triesOf(c.typ)
+	if !t.answered && t.refusals >= maxRefusals {
+		f := t.failure
+		f.Scope, f.Text = c.scope, "not asked for: "+f.Text
+		r.fail(f)
+		return nil
+	}
+	var err error
+	if c.reads != nil {
+		err = r.read(ctx, c)
+	} else {
+		err = r.pages(ctx, drain, c)
+	}
+	if err == nil {
+		t.answered = true
+		return nil
+	}
+	var back *putBack
+	if errors.As(err, &back) || context.Cause(ctx) != nil {
+		return err
+	}
+	if after, ok := unavailable(err); ok {
+		return &putBack{after, "paused: the upstream cannot be asked now"}
+	}
+	var own *ownError
+	if errors.As(err, &own) {
+		return own.error
+	}
+	f := failureOf(c, err)
+	r.e.Log.WarnContext(ctx, "search failed for good", "job", r.j.id, "item", r.lease.Item, "type", c.typ, "status", f.Status, "code", f.Code)
+	if refused(err) {
+		t.refusals++
+		t.failure = f
+	}
+	r.fail(f)
+	return nil
+}
+
+// ownError is an error of our side in the middle of a chain: the store, not the upstream.
+type ownError struct{ error }
+
+func (e *ownError) Unwrap() error { return e.error }
+
+func (r *chunkRun) fail(f export.Failure) {
+	r.seg.record.Failures = append(r.seg.record.Failures, f)
+}
+
+// failureOf says in our own words why a search failed.
+func failureOf(c chain, err error) export.Failure {
+	f := export.Failure{Type: c.typ, Scope: c.scope, Code: "exception", Text: "the upstream's answer could not be used"}
+	var p *panicError
+	if errors.As(err, &p) {
+		f.Text = "an error inside the gateway"
+	}
+	var lie *pagingError
+	if errors.As(err, &lie) {
+		f.Text = lie.Error()
+	}
+	if se := asSourceError(err); se != nil {
+		f.Status, f.Code = se.Status(), se.Code()
+		switch {
+		case f.Status >= 400:
+			f.Text = fmt.Sprintf("the upstream answered HTTP %d", f.Status)
+		case f.Status == 0:
+			f.Text = "the upstream gave no answer"
+		}
+	}
+	if f.Code == "" {
+		f.Code = "exception"
+	}
+	return f
+}
+
+// pagingError is a chain whose pages cannot be believed.
+type pagingError struct{ text string }
+
+func (e *pagingError) Error() string { return e.text }
+
+// panicError is a panic while a page was read: it costs this chain, not the process.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string { return "panic while reading a page" }
+
+// pages follows a chain from r.pos to its last page.
+func (r *chunkRun) pages(ctx, drain context.Context, c chain) error {
+	restarts, rereads, idle := 0, 0, 0
+	far := r.pos.Page // pages up to here are re-read after a restart: nothing new is no sign of a loop there
+	for {
+		rows, page, err := r.page(ctx, c, r.pos.Next)
+		switch {
+		case expired(err) && r.pos.Next != "" && restarts < maxRestarts:
+			restarts++
+			far = max(far, r.pos.Page)
+			r.pos.Page, r.pos.Next, r.pos.Seen = 0, "", 0
+			continue
+		case err != nil:
+			return err
+		}
+		r.pos.Page++
+		if err := r.accept(ctx, c, rows, page); err != nil {
+			return &ownError{err}
+		}
+		if page.Next == "" {
+			if r.short(c) && rereads < maxRereads {
+				rereads++
+				far = max(far, r.pos.Page)
+				r.pos.Page, r.pos.Next, r.pos.Seen = 0, "", 0
+				continue
+			}
+			r.endOfChain(c)
+			return nil
+		}
+		if idle++; rows.fresh > 0 || r.pos.Page <= far {
+			idle = 0
+		}
+		switch {
+		case page.Next == r.pos.Next || idle >= maxIdle:
+			return &pagingError{"the upstream's pages repeat themselves: the search was ended"}
+		case r.pos.Page >= maxPages:
+			return &pagingError{"the upstream's pages do not end: the search was ended"}
+		}
+		r.pos.Next = page.Next
+		if err := r.border(ctx, drain); err != nil {
+			return err
+		}
+	}
+}
+
+// page reads one page. A panic in it is the page's error.
+func (r *chunkRun) page(ctx context.Context, c chain, next string) (rows *pageRows, page fhir.Page, err error) {
+	rows = newPageRows(r, c)
+	defer func() {
+		if p := recover(); p != nil {
+			r.e.Log.ErrorContext(ctx, "panic while reading a page", "job", r.j.id, "item", r.lease.Item, "type", c.typ, "stack", string(debug.Stack()))
+			err = &panicError{p}
+		}
+		r.buffer = rows.lines[:0]
+	}()
+	r.seg.record.Requests++
+	page, err = r.e.Source.Page(ctx, c.query, next, rows)
+	if rows.fatal != nil {
+		return rows, page, &ownError{rows.fatal}
+	}
+	return rows, page, err
+}
+
+// accept writes a complete page and adds it to the sums.
+func (r *chunkRun) accept(ctx context.Context, c chain, rows *pageRows, page fhir.Page) error {
+	if page.Total != nil && r.pos.Total == nil {
+		total := *page.Total
+		r.pos.Total = &total
+	}
+	st := r.rows(c.typ)
+	st.Rows += rows.stat.Rows
+	st.Repeated += rows.stat.Repeated
+	st.Foreign += rows.stat.Foreign
+	st.Outside += rows.stat.Outside
+	r.pos.Seen += int64(len(rows.page))
+	return rows.accept(r.seg, func(typ string) error { return r.seg.closeType(ctx, typ) })
+}
+
+// short tells that the upstream announced more rows than it gave.
+func (r *chunkRun) short(c chain) bool {
+	return r.pos.Total != nil && r.pos.Seen < *r.pos.Total && r.shape.splits(r.pos.Type) == 1 && c.asked == nil
+}
+
+// endOfChain closes the sums of a chain and says what stayed short.
+func (r *chunkRun) endOfChain(c chain) {
+	st := r.rows(c.typ)
+	st.Chains++
+	if r.pos.Total != nil {
+		st.Expected += *r.pos.Total
+		st.Seen += r.pos.Seen
+	}
+	if r.short(c) {
+		r.fail(export.Failure{Type: c.typ, Scope: c.scope, Code: codeIncomplete,
+			Text: fmt.Sprintf("the upstream announced %d resources and gave %d", *r.pos.Total, r.pos.Seen)})
+	}
+	if !c.absent {
+		return
+	}
+	switch {
+	case c.asked == nil && r.pos.Seen == 0:
+		r.fail(export.Failure{Type: c.typ, Scope: c.scope, Code: codeNotFound, Text: "not known to the upstream"})
+	case c.asked != nil:
+		for id := range c.asked {
+			if _, met := r.seen[hashID(c.typ+"/"+id)]; !met {
+				r.fail(export.Failure{Type: c.typ, Scope: c.typ + "/" + id, Code: codeNotFound, Text: "referred to, but not known to the upstream"})
+			}
+		}
+	}
+}
+
+// Codes of failures that are no failed searches: they count for the error files, not against the job.
+const (
+	codeIncomplete = "incomplete"
+	codeNotFound   = "not-found"
+)
+
+// read fetches the references of a chain one by one.
+func (r *chunkRun) read(ctx context.Context, c chain) error {
+	for _, ref := range c.reads {
+		r.seg.record.Requests++
+		raw, err := r.e.Source.Read(ctx, ref)
+		if se := asSourceError(err); se != nil && (se.Status() == http.StatusNotFound || se.Status() == http.StatusGone) {
+			r.fail(export.Failure{Type: ref.Type, Scope: ref.String(), Status: se.Status(), Code: codeNotFound, Text: "referred to, but not known to the upstream"})
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		rows := newPageRows(r, c)
+		if err := rows.Entry(fhir.Entry{Resource: raw}); err != nil {
+			return err
+		}
+		if err := r.accept(ctx, c, rows, fhir.Page{}); err != nil {
+			return &ownError{err}
+		}
+		r.buffer = rows.lines[:0]
+	}
+	r.rows(c.typ).Chains++
+	return nil
+}

@@ -1,0 +1,98 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"sluice/jobs"
+)
+
+// errLost is the cause of a context whose lease is gone: somebody else may hold the work now, or the job is cancelled.
+var errLost = errors.New("lease lost")
+
+// held knows the leases this process holds, and how to stop the work under each.
+type held struct {
+	mu sync.Mutex
+	m  map[heldKey]heldLease
+}
+
+type heldKey struct{ job, item string }
+
+type heldLease struct {
+	lease jobs.Lease
+	stop  context.CancelCauseFunc
+}
+
+func newHeld() *held { return &held{m: map[heldKey]heldLease{}} }
+
+// hold registers a lease and returns the context its work runs under.
+func (h *held) hold(ctx context.Context, l jobs.Lease) (context.Context, func()) {
+	ctx, stop := context.WithCancelCause(ctx)
+	k := heldKey{l.Job, l.Item}
+	h.mu.Lock()
+	h.m[k] = heldLease{l, stop}
+	h.mu.Unlock()
+	return ctx, func() {
+		h.mu.Lock()
+		if h.m[k].lease.Token == l.Token {
+			delete(h.m, k)
+		}
+		h.mu.Unlock()
+		stop(nil)
+	}
+}
+
+func (h *held) leases() []jobs.Lease {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ls := make([]jobs.Lease, 0, len(h.m))
+	for _, l := range h.m {
+		ls = append(ls, l.lease)
+	}
+	return ls
+}
+
+func (h *held) lose(l jobs.Lease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if x, ok := h.m[heldKey{l.Job, l.Item}]; ok && x.lease.Token == l.Token {
+		x.stop(errLost)
+	}
+}
+
+func (h *held) cancelJob(job string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for k, x := range h.m {
+		if k.job == job {
+			x.stop(errLost)
+		}
+	}
+}
+
+// heartbeats renews all leases of this process, apart from the work, until ctx ends. When Redis cannot be asked the work goes on:
+// publishing is safe without it.
+func (e *Engine) heartbeats(ctx context.Context) {
+	for {
+		sleep(ctx, e.Heartbeat)
+		if ctx.Err() != nil {
+			return
+		}
+		ls := e.held.leases()
+		if len(ls) == 0 {
+			continue
+		}
+		beat, done := context.WithTimeout(ctx, 5*time.Second)
+		lost, err := e.Jobs.Heartbeat(beat, e.owner, ls)
+		done()
+		if err != nil {
+			e.Log.WarnContext(ctx, "heartbeat", "error", err)
+			continue
+		}
+		for _, l := range lost {
+			e.held.lose(l)
+		}
+	}
+}

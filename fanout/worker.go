@@ -1,0 +1,121 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/jobs"
+)
+
+// Items of a job, as package jobs hands them out: "plan", chunks "c<N>", waves "wave<k>", "finish".
+const (
+	itemPlan   = "plan"
+	itemFinish = "finish"
+)
+
+func itemWave(k int) string { return "wave" + strconv.Itoa(k) }
+
+func parseItem(item string) (kind string, n int64) {
+	for _, kind := range []string{"wave", "c"} {
+		if rest, ok := strings.CutPrefix(item, kind); ok {
+			if n, err := strconv.ParseInt(rest, 10, 64); err == nil {
+				return kind, n
+			}
+		}
+	}
+	return item, 0
+}
+
+// putBack is the error of work that must be done later and is no attempt: the upstream or the store cannot be asked now.
+type putBack struct {
+	after  time.Duration
+	reason string
+}
+
+func (p *putBack) Error() string { return p.reason }
+
+// errDraining stops work at a page border because the process is asked to end.
+var errDraining = &putBack{reason: "handed over: this process is ending"}
+
+// worker claims and does work until ctx ends; the work itself runs under the longer-lived work context.
+func (e *Engine) worker(ctx, work context.Context) {
+	for ctx.Err() == nil {
+		lease, err := e.Jobs.Claim(ctx, e.owner)
+		switch {
+		case err != nil:
+			if ctx.Err() == nil {
+				e.Log.WarnContext(ctx, "claim", "error", err)
+			}
+			sleep(ctx, 4*e.Poll)
+		case lease == nil:
+			select {
+			case <-e.wake:
+			case <-time.After(e.Poll):
+			case <-ctx.Done():
+			}
+		default:
+			e.do(ctx, work, *lease)
+		}
+	}
+}
+
+// do works on one leased item and settles the lease, whatever happens.
+func (e *Engine) do(drain, work context.Context, l jobs.Lease) {
+	ctx, release := e.held.hold(work, l)
+	defer release()
+	err, panicked := e.attempt(ctx, drain, l)
+	if err == nil {
+		e.Wake() // what this item made ready
+		return
+	}
+	if errors.Is(err, jobs.ErrLeaseLost) || errors.Is(context.Cause(ctx), errLost) {
+		e.Log.InfoContext(ctx, "lease lost", "job", l.Job, "item", l.Item)
+		return
+	}
+	after, reason := time.Second, "trouble, see the log"
+	var back *putBack
+	if errors.As(err, &back) {
+		after, reason = back.after, back.reason
+	}
+	if !errors.As(err, &back) || panicked {
+		e.Log.ErrorContext(ctx, "work failed, will be tried again", "job", l.Job, "item", l.Item, "error", err)
+		after = min(time.Duration(1<<min(l.Token, 6))*time.Second/2, 30*time.Second)
+	}
+	clean, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer done()
+	if err := e.Jobs.Release(clean, l, after, reason, panicked); err != nil && !errors.Is(err, jobs.ErrLeaseLost) {
+		e.Log.WarnContext(ctx, "release", "job", l.Job, "item", l.Item, "error", err)
+	}
+}
+
+// attempt does one item once. A panic becomes an error, so that no job can stop the process.
+func (e *Engine) attempt(ctx, drain context.Context, l jobs.Lease) (err error, panicked bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			err, panicked = fmt.Errorf("panic: %v\n%s", p, debug.Stack()), true
+		}
+	}()
+	j, err := e.cache.get(ctx, e, l.Job)
+	if err != nil {
+		return err, false
+	}
+	if j == nil { // tombstone, or no spec: nothing to do here any more
+		return e.Jobs.Cancel(ctx, l.Job), false
+	}
+	switch kind, n := parseItem(l.Item); kind {
+	case itemPlan:
+		return e.plan(ctx, j, l), false
+	case "c":
+		return e.chunk(ctx, drain, j, l, n), false
+	case "wave":
+		return e.wave(ctx, j, l, int(n)), false
+	case itemFinish:
+		return e.finish(ctx, j, l), false
+	}
+	return fmt.Errorf("unknown item %q: left to a newer version", l.Item), false
+}
