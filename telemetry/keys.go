@@ -12,9 +12,9 @@ var keys = map[string]bool{
 	"method": true, "route": true, "status": true, "code": true, "op": true, "remote": true, "listener": true,
 	// numbers
 	"patients": true, "rows": true, "resources": true, "chunks": true, "parts": true, "files": true, "bytes": true, "sent": true, "errors": true,
-	"requests": true, "objects": true, "jobs": true, "workers": true, "count": true, "pages": true, "retries": true, "panics": true, "skipped": true,
+	"requests": true, "objects": true, "jobs": true, "workers": true, "count": true, "pages": true, "retries": true, "panics": true, "skipped": true, "done": true, "total": true,
 	// time
-	"ms": true, "seconds": true, "took": true, "until": true, "after": true, "since": true, "expires": true, "skew": true,
+	"ms": true, "seconds": true, "took": true, "duration": true, "until": true, "after": true, "since": true, "expires": true, "skew": true,
 	// the installation
 	"version": true, "role": true, "address": true, "url": true, "profile": true, "dir": true, "file": true, "path": true, "key": true, "name": true,
 	"storage": true, "redis": true, "setting": true, "rate": true, "concurrency": true, "software": true, "signal": true, "pid": true, "kid": true, "alg": true,
