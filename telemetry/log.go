@@ -39,7 +39,7 @@ func NewLogger(o LogOptions) (*slog.Logger, error) {
 	var h slog.Handler
 	switch o.Format {
 	case "terminal":
-		h = tint.NewHandler(o.Output, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !o.Color})
+		h = tint.NewTextHandler(o.Output, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !o.Color})
 	case "text":
 		h = slog.NewTextHandler(o.Output, &slog.HandlerOptions{Level: level})
 	case "json":

@@ -1,0 +1,24 @@
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+.PHONY: help test build demo bench vuln docs
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+test: ## all checks: format, vet, staticcheck, tests with a real Redis, builds for all platforms
+	@bash scripts/test.sh
+
+build: ## the binary, as bin/sluice
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/sluice ./cmd/sluice
+
+demo: ## a whole export on this machine, with nothing installed
+	go run ./cmd/sluice demo
+
+bench: ## the benchmarks of the packages
+	go test -run '^$$' -bench . -benchmem ./...
+
+vuln: ## known vulnerabilities in what is used (asks vuln.go.dev)
+	go tool -modfile=tools.mod govulncheck ./...
+
+docs: ## write the generated parts of docs anew
+	go test ./config ./telemetry -update
