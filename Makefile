@@ -9,7 +9,7 @@ test: ## all checks: format, vet, staticcheck, tests with a real Redis, builds f
 	@bash scripts/test.sh
 
 build: ## the binary, as bin/sluice
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/sluice ./cmd/sluice
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/sluice ./cmd/sluice
 
 demo: ## a whole export on this machine, with nothing installed
 	go run ./cmd/sluice demo
