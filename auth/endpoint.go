@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -42,7 +44,7 @@ type TokenEndpoint struct {
 	o       TokenOptions
 	aud     []string
 	sources *keySources
-	decoys  map[string]any
+	decoys  map[string]any // by algorithm
 }
 
 // TokenResponse is the answer to a good request, RFC 6749 section 5.1. Send it with Cache-Control: no-store.
@@ -67,13 +69,59 @@ type TokenInfo struct {
 
 // NewTokenEndpoint checks the options and fills in the defaults.
 func NewTokenEndpoint(o TokenOptions) (*TokenEndpoint, error) {
-	return nil, errors.New("not built")
+	switch {
+	case o.Registry == nil || o.JTIs == nil || o.Keys == nil:
+		return nil, errors.New("token endpoint: registry, jti store and keys are required")
+	case !absolute(o.TokenURL) || !absolute(o.Audience):
+		return nil, errors.New("token endpoint: token URL and audience must be absolute URLs")
+	case o.TokenURL == o.Audience || slices.Contains(o.TokenURLAliases, o.Audience):
+		return nil, errors.New("token endpoint: token URL and audience must differ, or a token could pass as an assertion")
+	case o.Lifetime < 0 || o.Lifetime > time.Hour:
+		return nil, errors.New("token endpoint: token lifetime must be at most 1h")
+	}
+	leeway, err := leewayOf(o.Leeway)
+	if err != nil {
+		return nil, fmt.Errorf("token endpoint: %w", err)
+	}
+	o.Leeway = leeway
+	if o.Lifetime < time.Second {
+		o.Lifetime = 300 * time.Second // ACC-02
+	}
+	if o.Issuer == "" {
+		o.Issuer = o.Audience
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	client := newFetchClient(o.JWKSRoots, o.AllowPrivateJWKS)
+	if o.HTTPClient != nil {
+		client = limitFetch(o.HTTPClient)
+	}
+	decoys, err := newDecoys()
+	if err != nil {
+		return nil, fmt.Errorf("token endpoint: %w", err)
+	}
+	return &TokenEndpoint{
+		o: o, aud: append([]string{o.TokenURL}, o.TokenURLAliases...),
+		sources: newKeySources(client, o.Now, o.Log), decoys: decoys,
+	}, nil
 }
 
-// Token answers one request. form is the parsed body; method, content type, query, size and rate are the gateway's business.
-// The error is always an *Error.
-func (e *TokenEndpoint) Token(ctx context.Context, form url.Values, remote string) (*TokenResponse, TokenInfo, error) {
-	return nil, TokenInfo{}, nil
+// leewayOf gives the default for 0 and none for less.
+func leewayOf(d time.Duration) (time.Duration, error) {
+	switch {
+	case d > time.Minute:
+		return 0, errors.New("leeway must be at most 60s")
+	case d == 0:
+		return 10 * time.Second, nil
+	}
+	return max(d, 0), nil
 }
 
-type keySources struct{}
+func absolute(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.IsAbs() && u.Host != ""
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"sluice/audit"
 	"sluice/export"
 	"sluice/fhir"
 	"sluice/jobs"
@@ -94,7 +95,11 @@ func (e *Engine) writeManifest(ctx context.Context, j *job, m *export.Manifest) 
 		"attempt": m.Attempt, "patients": m.Patients, "failedPatients": m.FailedPatients, "resources": m.Rows, "files": len(m.Output),
 		"errors": lineCount(m.Errors),
 	}
-	if err := e.audit(ctx, j, "finished", m.State, fields); err != nil {
+	outcome := audit.OK
+	if m.State != string(jobs.Complete) {
+		outcome = audit.Failed
+	}
+	if err := e.audit(ctx, j, audit.State, outcome, "export "+m.State, fields); err != nil {
 		return nil, err
 	}
 	err := export.WriteOnce(ctx, e.Store, export.ManifestKey(j.id), m)

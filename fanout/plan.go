@@ -60,7 +60,7 @@ func (e *Engine) writePlan(ctx context.Context, j *job) (*export.Plan, error) {
 	}
 	err = export.WriteOnce(ctx, e.Store, export.PlanKey(j.id, 0), p)
 	if err == nil {
-		err = e.audit(ctx, j, "plan", "frozen", map[string]any{"patients": p.Patients, "groupVersion": p.GroupVersion, "types": len(p.Searches)})
+		err = e.audit(ctx, j, audit.Plan, audit.OK, "plan frozen", map[string]any{"patients": p.Patients, "groupVersion": p.GroupVersion, "types": len(p.Searches)})
 	}
 	if err != nil && !errors.Is(err, storage.ErrExist) {
 		return nil, fmt.Errorf("write plan: %w", err)
@@ -110,10 +110,10 @@ func (e *Engine) planFailed(ctx context.Context, j *job, l jobs.Lease, err error
 	return e.fail(ctx, j, l, out)
 }
 
-// audit writes one event of the life of a job.
-func (e *Engine) audit(ctx context.Context, j *job, detail, outcome string, fields map[string]any) error {
+// audit writes one event of the life of a job; outcome and typ are words of package audit.
+func (e *Engine) audit(ctx context.Context, j *job, typ, outcome, detail string, fields map[string]any) error {
 	err := e.Audit.Write(ctx, audit.Event{
-		Type: audit.TypeState, Outcome: outcome, Time: time.Now(), Client: j.spec.Client, Job: j.id, RequestID: j.spec.ID, Detail: detail, Fields: fields,
+		Type: typ, Outcome: outcome, Time: time.Now(), Client: j.spec.Client, Job: j.id, RequestID: j.spec.ID, Detail: detail, Fields: fields,
 	})
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)

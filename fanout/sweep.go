@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/audit"
 	"sluice/export"
 	"sluice/jobs"
 	"sluice/storage"
@@ -84,7 +85,7 @@ func (e *Engine) expire(ctx context.Context, id string) error {
 		return err
 	}
 	if err == nil {
-		if err := e.audit(ctx, &job{id: id, spec: spec}, "expired", "removed", nil); err != nil {
+		if err := e.audit(ctx, &job{id: id, spec: spec}, audit.Expired, audit.OK, "files removed at the end of their retention", nil); err != nil {
 			return err
 		}
 	}

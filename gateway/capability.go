@@ -44,8 +44,10 @@ func mergeCapability(raw []byte, o ours) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// No address of the upstream is of use to a client.
-	return bytes.ReplaceAll(out, []byte(`"`+o.upstream+`/`), []byte(`"`+o.base+`/`)), nil
+	for _, base := range o.upstream { // no address of the upstream is of use to a client
+		out = bytes.ReplaceAll(out, []byte(`"`+base+`/`), []byte(`"`+o.base+`/`))
+	}
+	return out, nil
 }
 
 // describe: DISC-10, and the address is ours.

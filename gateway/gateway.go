@@ -15,6 +15,7 @@ type Gateway struct {
 	base      string // the public FHIR base, without a slash at the end
 	path      string // its path: what the routes begin with
 	tokenPath string
+	bases     []string // of the upstream, its own first
 
 	records   *records
 	metadata  merged
@@ -50,6 +51,7 @@ func New(o Options) (*Gateway, error) {
 		base:      o.PublicURL,
 		path:      public.Path,
 		tokenPath: token.Path,
+		bases:     basesOf(o.Upstream),
 		records:   newRecords(o.Store),
 		kickoffs:  newLimiter(o.Limits.KickoffsPerHour, time.Hour, o.Limits.KickoffsPerHour),
 		polls:     newLimiter(o.Limits.PollsPerSecond, time.Second, 10*o.Limits.PollsPerSecond),

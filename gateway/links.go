@@ -24,8 +24,9 @@ var rewritten = map[string][]string{
 // linkRewriter copies a JSON body byte for byte and replaces the upstream's base in the links of a Bundle. It holds one link at most,
 // looks into no resource (a base in a narrative stays), and changes nothing in JSON it does not understand.
 type linkRewriter struct {
-	src      io.ReadCloser
-	from, to string
+	src  io.ReadCloser
+	from []string
+	to   string
 
 	out   []byte // scanned
 	given int    // of out
@@ -54,7 +55,7 @@ const (
 	inOther             // given out
 )
 
-func newLinkRewriter(src io.ReadCloser, from, to string) *linkRewriter {
+func newLinkRewriter(src io.ReadCloser, from []string, to string) *linkRewriter {
 	return &linkRewriter{src: src, from: from, to: to}
 }
 

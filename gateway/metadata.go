@@ -44,7 +44,7 @@ func (g *Gateway) statement(ctx context.Context) ([]byte, error) {
 	}
 	slices.Sort(exported)
 	body, err := mergeCapability(capability.Raw, ours{
-		base: g.base, upstream: g.upstreamBase(), tokenURL: g.o.TokenURL, levels: g.o.Levels, exported: exported, proxy: g.o.ProxyMode,
+		base: g.base, upstream: g.bases, tokenURL: g.o.TokenURL, levels: g.o.Levels, exported: exported, proxy: g.o.ProxyMode,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("merge the CapabilityStatement: %w", err)
@@ -55,11 +55,12 @@ func (g *Gateway) statement(ctx context.Context) ([]byte, error) {
 
 // ours is what we add to the upstream's statement, and what we know of it.
 type ours struct {
-	base, upstream string // public base and the upstream's, without a slash at the end
-	tokenURL       string
-	levels         []bulkdata.Level
-	exported       []string // types of any level, sorted
-	proxy          string
+	base     string   // the public base, without a slash at the end
+	upstream []string // the upstream's
+	tokenURL string
+	levels   []bulkdata.Level
+	exported []string // types of any level, sorted
+	proxy    string
 }
 
 func (o ours) offers(level bulkdata.Level) bool { return slices.Contains(o.levels, level) }

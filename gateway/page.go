@@ -39,7 +39,7 @@ type pageView struct {
 // page is the operator's page: what is going on, without patient data, and readable without scripts.
 func (g *Gateway) page(c echo.Context) error {
 	ctx := c.Request().Context()
-	v := pageView{Version: g.o.Version, Base: g.base, Upstream: g.upstreamBase(), Now: time.Now()}
+	v := pageView{Version: g.o.Version, Base: g.base, Upstream: g.bases[0], Now: time.Now()}
 	v.Checks, v.Ready = g.checks(ctx)
 	if g.o.Facts != nil {
 		v.Facts = g.o.Facts()

@@ -50,7 +50,7 @@ func (g *Gateway) fromUpstream(resp *http.Response) error {
 		kept.Set("Content-Type", fhir.MediaType)
 		kept.Del("Content-Length") // the links get another length
 		resp.ContentLength = -1
-		resp.Body = newLinkRewriter(resp.Body, g.upstreamBase(), g.base)
+		resp.Body = newLinkRewriter(resp.Body, g.bases, g.base)
 	}
 	resp.Header, resp.Trailer = kept, nil
 	return nil
@@ -82,9 +82,17 @@ func isJSON(contentType string) bool {
 	return err == nil && slices.Contains([]string{fhir.MediaType, "application/json", "application/json+fhir"}, media)
 }
 
-// upstreamBase is the base of the upstream without a slash at the end.
-func (g *Gateway) upstreamBase() string {
-	return strings.TrimSuffix(g.o.Upstream.BaseURL().String(), "/")
+// basesOf are the addresses under which the upstream may name itself, without a slash at the end; its own first. An Upstream that has
+// aliases says so by a method Bases.
+func basesOf(u Upstream) []string {
+	bases := []string{u.BaseURL().String()}
+	if more, ok := u.(interface{ Bases() []string }); ok {
+		bases = append(bases, more.Bases()...)
+	}
+	for i := range bases {
+		bases[i] = strings.TrimSuffix(bases[i], "/")
+	}
+	return bases
 }
 
 // publicLocation puts our base in place of the upstream's; false when the address is elsewhere.
@@ -92,14 +100,16 @@ func (g *Gateway) publicLocation(target string) (string, bool) {
 	if u, err := url.Parse(target); err != nil || u.User != nil {
 		return "", false
 	}
-	return rebase(target, g.upstreamBase(), g.base)
+	return rebase(target, g.bases, g.base)
 }
 
-// rebase replaces the base at the beginning of a URL, and only the whole base: "http://a/fhir" is none of "http://a/fhirs" (J 101).
-func rebase(s, from, to string) (string, bool) {
-	rest, ok := strings.CutPrefix(s, from)
-	if !ok || rest != "" && !strings.ContainsRune("/?#", rune(rest[0])) {
-		return "", false
+// rebase replaces one of the bases at the beginning of a URL, and only the whole base: "http://a/fhir" is none of "http://a/fhirs" (J101).
+func rebase(s string, from []string, to string) (string, bool) {
+	for _, base := range from {
+		rest, ok := strings.CutPrefix(s, base)
+		if ok && (rest == "" || strings.ContainsRune("/?#", rune(rest[0]))) {
+			return to + rest, true
+		}
 	}
-	return to + rest, true
+	return "", false
 }

@@ -19,7 +19,7 @@ func (s *Store) Admit(ctx context.Context, id, client string) error {
 	if id == "" || client == "" {
 		return errors.New("admit: a job needs an id and a client")
 	}
-	r, err := s.schedule(ctx, "admit", id, id, client, s.o.MaxRunning+s.o.MaxQueued, pendingFor.Milliseconds())
+	r, err := s.schedule(ctx, "admit", id, client, s.o.MaxRunning+s.o.MaxQueued, pendingFor.Milliseconds())
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (s *Store) Admit(ctx context.Context, id, client string) error {
 // The schedule comes first: if the process dies between the two scripts, the record lapses, the schedule notices, and Restore can
 // rebuild the job from its spec. The other way round a record without a schedule would stand in the way of Restore.
 func (s *Store) Queue(ctx context.Context, id string) error {
-	r, err := s.schedule(ctx, "enroll", id, id, "", 0, s.o.MaxRunning)
+	r, err := s.schedule(ctx, "enroll", id, "", 0, s.o.MaxRunning)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (s *Store) Cancel(ctx context.Context, id string) error {
 
 // leave takes a job out of the schedule; keep says how long its record is kept.
 func (s *Store) leave(ctx context.Context, id string, keep time.Duration) error {
-	_, err := s.schedule(ctx, "leave", id, id, keep.Milliseconds(), s.o.MaxRunning)
+	_, err := s.schedule(ctx, "leave", id, keep.Milliseconds(), s.o.MaxRunning)
 	return err
 }
 

@@ -48,7 +48,7 @@ type turn struct {
 }
 
 func (s *Store) pick(ctx context.Context) ([]turn, error) {
-	r, err := s.schedule(ctx, "pick", "pick", candidatesPerPick)
+	r, err := s.schedule(ctx, "pick", candidatesPerPick)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (s *Store) settle(ctx context.Context, cs []correction) error {
 		}
 		args = append(args, c.id, c.client, c.add, look, requests)
 	}
-	_, err := s.schedule(ctx, "settle", "settle", args...)
+	_, err := s.schedule(ctx, "settle", args...)
 	return err
 }
 

@@ -93,7 +93,7 @@ func testTwice(t *testing.T, b *bench) {
 func TestForeignAnswer(t *testing.T) {
 	ctx := t.Context()
 	plain := newBench(t, openEmbedded(t), Options{})
-	mine, theirs := plain.planned("me", 3), plain.planned("them", 3)
+	mine, theirs := plain.planned("me", 50), plain.planned("them", 50)
 	var swap func(redis.Cmder) // what happens to an answer
 	b := plain.hooked(func(next redis.ProcessHook) redis.ProcessHook {
 		return func(ctx context.Context, cmd redis.Cmder) error {
@@ -161,8 +161,10 @@ func second[T any](_ T, err error) error { return err }
 func TestRedisAway(t *testing.T) {
 	ctx := t.Context()
 	c := redis.NewClient(&redis.Options{
-		Dialer:     func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed },
-		MaxRetries: -1,
+		Dialer:             func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed },
+		DialerRetries:      1,
+		DialerRetryTimeout: time.Millisecond,
+		MaxRetries:         -1,
 	})
 	defer c.Close()
 	s, err := New(Options{Redis: c})

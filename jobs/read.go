@@ -51,7 +51,7 @@ func (s *Store) Get(ctx context.Context, id string) (Job, error) {
 
 // List returns all jobs: those in the schedule by the time of their kick-off, then those that have ended and are still kept.
 func (s *Store) List(ctx context.Context) ([]Job, error) {
-	ids, err := s.schedule(ctx, "list", "list")
+	ids, err := s.schedule(ctx, "list")
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (s *Store) Restore(ctx context.Context, snap Snapshot) (bool, error) {
 	}
 	restored := r.str(0) == "restored"
 	if state := State(r.str(0)); restored || state == Queued || state == Running {
-		if _, err := s.schedule(ctx, "enroll", snap.ID, snap.ID, snap.Client, created, s.o.MaxRunning); err != nil {
+		if _, err := s.schedule(ctx, "enroll", snap.ID, snap.Client, created, s.o.MaxRunning); err != nil {
 			return restored, err
 		}
 	}

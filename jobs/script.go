@@ -46,30 +46,33 @@ func loadScripts() (map[string]*redis.Script, error) {
 }
 
 // errForeign means that an answer was read that belongs to another question: a mixed-up connection. Nothing of it is used.
-var errForeign = errors.New("redis answered for another job")
+var errForeign = errors.New("redis gave the answer to another question")
 
 // reply is what a script returned. Elements are strings, numbers, or lists of these.
 type reply []any
 
-// job runs a script on the keys of one job. The reply is what follows the key, id and client, which are checked: the record must be
-// of this job and, when client is not "", of this client. found is the client of the record, "" when there is none.
+// job runs a script on the keys of one job. The reply is what follows the id and client of the record, which are checked: they must
+// be of this job and, when client is not "", of this client. found is the client of the record, "" when there is none.
 func (s *Store) job(ctx context.Context, name, id, client string, args ...any) (r reply, found string, err error) {
 	tag := s.o.Prefix + "{j:" + id + "}:"
 	keys := []string{tag + "s", tag + "q", tag + "l", tag + "i", tag + "d", tag + "c"}
 	r, err = s.run(ctx, "job/"+name, keys, args)
+	if err == nil && len(r) < 2 {
+		err = errForeign
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("%s job %s: %w", name, id, err)
 	}
-	gotID, found := r.str(1), r.str(2)
+	gotID, found := r.str(0), r.str(1)
 	exists := gotID != "" || found != ""
-	if len(r) < 3 || r.str(0) != keys[0] || exists && (gotID != id || client != "" && found != client) {
+	if exists && (gotID != id || client != "" && found != client) {
 		return nil, "", fmt.Errorf("%s job %s: %w", name, id, errForeign)
 	}
-	return r[3:], found, nil
+	return r[2:], found, nil
 }
 
-// schedule runs a script on the keys of the schedule. The reply is what follows its first element, which must be want.
-func (s *Store) schedule(ctx context.Context, name, want string, args ...any) (reply, error) {
+// schedule runs a script on the keys of the schedule.
+func (s *Store) schedule(ctx context.Context, name string, args ...any) (reply, error) {
 	tag := s.o.Prefix + "{u}:"
 	keys := []string{
 		tag + "jobs", tag + "order", tag + "pending", tag + "clients", tag + "run", tag + "idle", tag + "cost", tag + "kept",
@@ -78,17 +81,25 @@ func (s *Store) schedule(ctx context.Context, name, want string, args ...any) (r
 	if err != nil {
 		return nil, fmt.Errorf("schedule: %s: %w", name, err)
 	}
-	if r.str(0) != want {
-		return nil, fmt.Errorf("schedule: %s: %w", name, errForeign)
-	}
-	return r[1:], nil
+	return r, nil
 }
 
+// run runs a script with a random word before its arguments, which must come back before its results: the answer to any other
+// question, even about the same job, is an error. The client library repeats a call with the same word.
 func (s *Store) run(ctx context.Context, name string, keys []string, args []any) (reply, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return s.scripts[name].Run(ctx, s.o.Redis, keys, args...).Slice()
+	word := NewID()
+	r, err := s.scripts[name].Run(ctx, s.o.Redis, keys, append([]any{word}, args...)...).Result()
+	if err != nil {
+		return nil, err
+	}
+	list, _ := r.([]any)
+	if reply(list).str(0) != word {
+		return nil, errForeign
+	}
+	return list[1:], nil
 }
 
 // str returns element k as a string, "" when there is none.

@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -40,7 +41,8 @@ func page(next string, ids ...string) string {
 	var b strings.Builder
 	b.WriteString(`{"resourceType":"Bundle","type":"searchset"`)
 	if next != "" {
-		fmt.Fprintf(&b, `,"link":[{"relation":"next","url":%q}]`, next)
+		link, _ := json.Marshal(next)
+		fmt.Fprintf(&b, `,"link":[{"relation":"next","url":%s}]`, link)
 	}
 	b.WriteString(`,"entry":[`)
 	for i, id := range ids {

@@ -196,6 +196,9 @@ func FuzzNextLink(f *testing.F) {
 		rec := &recorder{next: link}
 		c := newClient(t, "http://up.example/fhir", func(o *upstream.Options) { o.Transport, o.Aliases = rec, []string{"http://a/b"} })
 		p, err := c.Page(t.Context(), observations(t), "", &sink{})
+		if n := c.Stats().Retries; n > 0 {
+			t.Errorf("%q was retried %d times: %v", link, n, err)
+		}
 		if err != nil || p.Next == "" {
 			return
 		}

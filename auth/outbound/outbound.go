@@ -44,7 +44,9 @@ type Options struct {
 type Transport struct{}
 
 // New checks the options and returns a *Transport that sends through base.
-func New(o Options, base http.RoundTripper) (http.RoundTripper, error) { return nil, errors.New("not built") }
+func New(o Options, base http.RoundTripper) (http.RoundTripper, error) {
+	return nil, errors.New("not built")
+}
 
 // RoundTrip signs a copy of the request and sends it.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) { return nil, nil }

@@ -9,7 +9,9 @@
 -- KEYS[5] {j:<id>}:d  string  bitmap of the chunks that are done
 -- KEYS[6] {j:<id>}:c  hash    counters, and t:<Type> for the rows of a type
 --
--- Every reply begins with KEYS[1] and the id and client of the record, so that the caller can tell whose answer it got.
+-- ARGV[1] is a word of the caller that is taken off here. Every reply begins with it and with the id and client of the record, so that
+-- the caller can tell whose answer it got.
+local word = table.remove(ARGV, 1)
 local s, q, l, i, d, c = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 
 local function now_ms()
@@ -19,7 +21,7 @@ end
 
 local function answer(...)
   local r = redis.call('HMGET', s, 'id', 'client')
-  return { s, r[1] or '', r[2] or '', ... }
+  return { word, r[1] or '', r[2] or '', ... }
 end
 
 -- The fence: the epoch is the job's, the token is the item's, and nobody has taken the lease back.

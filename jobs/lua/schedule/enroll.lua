@@ -1,11 +1,11 @@
 -- A job waits for its turn: after its kick-off was written down, or after Redis had lost it.
 -- ARGV: id, client ('' = only if there is a reservation), time of the kick-off (ms), jobs of a client that may run at once.
--- Returns id, client, 'ok' | 'unknown'.
+-- Returns client, 'ok' | 'unknown'.
 -- Invariant: no client has more jobs running than it may; repeated, nothing changes.
 local client = redis.call('HGET', jobs, ARGV[1])
 if not client then
   if ARGV[2] == '' then
-    return { ARGV[1], '', 'unknown' }
+    return { word, '', 'unknown' }
   end
   client = ARGV[2]
   redis.call('HSET', jobs, ARGV[1], client)
@@ -15,4 +15,4 @@ redis.call('ZREM', pending, ARGV[1])
 redis.call('ZREM', kept, ARGV[1])
 redis.call('HDEL', idle, ARGV[1])
 start(client, tonumber(ARGV[4]))
-return { ARGV[1], client, 'ok' }
+return { word, client, 'ok' }

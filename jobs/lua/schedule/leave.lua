@@ -1,6 +1,6 @@
 -- A job leaves the schedule; the next waiting one of its client may run.
 -- ARGV: id, ms its record is kept (0 = it is forgotten), jobs of a client that may run at once.
--- Returns id, client ('' = it was not there).
+-- Returns client ('' = it was not there).
 -- Invariant: a job that has left counts for nothing; repeated, nothing changes.
 local now = now_ms()
 local client = drop(ARGV[1])
@@ -14,4 +14,4 @@ end
 if client then
   start(client, tonumber(ARGV[3]))
 end
-return { ARGV[1], client or '' }
+return { word, client or '' }

@@ -9,13 +9,17 @@
 -- KEYS[7] {u}:cost     hash  id -> requests of its last chunk; * -> those of the last chunk of any job
 -- KEYS[8] {u}:kept     zset  id -> until when (ms) the record of an ended job is kept
 --
--- A virtual time is the requests had so far: who has had the least is next. Every reply about a job begins with its id and client.
+-- A virtual time is the requests had so far: who has had the least is next.
+--
+-- ARGV[1] is a word of the caller that is taken off here. Every reply begins with it, so that the caller can tell whose answer it got.
+local word = table.remove(ARGV, 1)
 local jobs, order, pending, clients, run, idle, cost, kept =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 
+-- With its fraction, so that kick-offs of one millisecond keep their order.
 local function now_ms()
   local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  return tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000
 end
 
 local function map(flat)

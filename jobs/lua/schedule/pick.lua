@@ -1,6 +1,6 @@
 -- Says which jobs to try now, the one whose turn it is first. That one is charged; settle.lua takes it back after a miss.
 -- ARGV: how many at most.
--- Returns 'pick', then id, client, charge for each.
+-- Returns id, client, charge for each.
 -- Invariant: the client with the least virtual time comes first, and of its jobs that with the least. Whoever is passed over because
 -- it has nothing to do now is lifted to the one who is served: an unused turn is not saved up.
 local now, most = now_ms(), tonumber(ARGV[1])
@@ -19,7 +19,7 @@ for k = 1, #flat, 2 do
   end
 end
 
-local out, passed = { 'pick' }, {}
+local out, passed = { word }, {}
 local function serve(client, v, t)
   local charge = costs[t.id] or costs['*'] or '1'
   if #out == 1 then

@@ -1,6 +1,6 @@
 -- Corrects the virtual times after a claim missed or a piece of work ended, and notes when to look again.
 -- ARGV: for each job: id, client, what to add, look again in so many ms (0 = now, '' = as before), requests of its last chunk
--- ('' = as before). Returns 'settle'.
+-- ('' = as before). Returns nothing more.
 -- Invariant: a job that has left meanwhile is not brought back.
 local now = now_ms()
 for k = 1, #ARGV, 5 do
@@ -19,4 +19,4 @@ for k = 1, #ARGV, 5 do
     end
   end
 end
-return { 'settle' }
+return { word }
