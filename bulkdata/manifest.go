@@ -1,5 +1,7 @@
 package bulkdata
 
+import "encoding/json"
+
 // Manifest is the body of a finished status request.
 type Manifest struct {
 	TransactionTime     string         `json:"transactionTime"`
@@ -9,6 +11,18 @@ type Manifest struct {
 	Deleted             []File         `json:"deleted,omitzero"` // left out when nil
 	Error               []File         `json:"error"`
 	Extension           map[string]any `json:"extension,omitempty"`
+}
+
+// MarshalJSON writes output and error as arrays, also when there are none (MAN-04, MAN-08).
+func (m Manifest) MarshalJSON() ([]byte, error) {
+	type plain Manifest
+	if m.Output == nil {
+		m.Output = []File{}
+	}
+	if m.Error == nil {
+		m.Error = []File{}
+	}
+	return json.Marshal(plain(m))
 }
 
 // File is one file of a Manifest.

@@ -80,6 +80,10 @@ func (p *planner) patients() {
 			continue
 		case t == "Provenance" && include:
 			continue
+		case t == "Group":
+			// It belongs to the compartments of all its members: one large Group would be read once for each, and tells of the others.
+			p.skip(t, "a Group tells of all its members; exported at system level only")
+			continue
 		case !cap.Search:
 			p.skip(t, "search is not declared")
 			continue

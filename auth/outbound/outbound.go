@@ -1,10 +1,7 @@
 package outbound
 
 import (
-	"context"
-	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 )
 
@@ -40,22 +37,5 @@ type Options struct {
 	Log *slog.Logger // nil: silent
 }
 
-// Transport signs what passes through. It is safe for concurrent use.
-type Transport struct{}
-
-// New checks the options and returns a *Transport that sends through base.
-func New(o Options, base http.RoundTripper) (http.RoundTripper, error) {
-	return nil, errors.New("not built")
-}
-
-// RoundTrip signs a copy of the request and sends it.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) { return nil, nil }
-
-// Check gets a token, if the type needs one, so that a wrong secret shows at start.
-func (t *Transport) Check(ctx context.Context) error { return nil }
-
 // Grant is what was asked of the token endpoint and what it gave.
 type Grant struct{ Asked, Granted string }
-
-// Grant tells the scopes of the last token; false when there is none, or the type knows none.
-func (t *Transport) Grant() (Grant, bool) { return Grant{}, false }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,7 +46,7 @@ func newClientWithKey(ctx context.Context, registry *auth.FileRegistry, id, keyF
 	if err != nil {
 		return err
 	}
-	jwks, err := json.Marshal(map[string]any{"keys": []json.RawMessage{public}})
+	jwks, err := publicSet(public)
 	if err != nil {
 		return err
 	}

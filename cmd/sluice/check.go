@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sluice/jobs"
+	"sluice/storage"
+	"sluice/storage/filestore"
+	"sluice/telemetry"
+)
+
+func newCheckCommand(a *app) *cobra.Command {
+	var offline bool
+	c := &cobra.Command{
+		Use:     "check",
+		Short:   "Check the configuration and what it names",
+		Long:    "Checks the configuration (all problems at once, with file and line), then the upstream, the state and the storage.\n\nExit codes: 0 all well, 1 a problem, 2 wrong usage.",
+		Example: "  sluice check --config sluice.yaml",
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.check(c.Context(), offline)
+		},
+	}
+	c.Flags().BoolVar(&offline, "offline", false, "check the configuration only")
+	return c
+}
+
+func (a *app) check(ctx context.Context, offline bool) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stdout, "configuration  ok")
+	if offline {
+		return nil
+	}
+	log, err := telemetry.NewLogger(telemetry.LogOptions{Output: a.stderr, Level: "error"})
+	if err != nil {
+		return err
+	}
+	bad := 0
+	say := func(what string, detail string, err error) {
+		if err != nil {
+			bad++
+			detail = "PROBLEM: " + err.Error()
+		}
+		fmt.Fprintf(a.stdout, "%-14s %s\n", what, detail)
+	}
+	up, err := newUpstream(cfg, log)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	capability, err := up.Capability(ctx)
+	if err != nil {
+		say("upstream", "", err)
+	} else {
+		say("upstream", fmt.Sprintf("ok: %s %s, FHIR %s, %d types", capability.Software, capability.Version, capability.FHIRVersion, len(capability.Types)), nil)
+		rows, err := up.Plan(ctx, "patient")
+		var types []string
+		for _, r := range rows {
+			types = append(types, r.Type)
+		}
+		say("can export", strings.Join(types, " "), err)
+	}
+	client, stop, err := openRedis(ctx, cfg)
+	if err == nil {
+		var js *jobs.Store
+		if js, err = jobs.New(jobs.Options{Redis: client}); err == nil {
+			err = js.Ping(ctx)
+		}
+		stop()
+	}
+	say("state", "ok", err)
+	say("storage", "ok: create-if-absent holds", probeStorage(ctx, cfg.Storage.Dir))
+	if bad > 0 {
+		return &exitError{exitProblem, fmt.Errorf("%d of the checks found a problem", bad)}
+	}
+	return nil
+}
+
+// probeStorage writes an object twice, created only if absent: the second must be refused.
+func probeStorage(ctx context.Context, dir func() (string, bool)) error {
+	d, ok := dir()
+	if !ok {
+		return fmt.Errorf("only file: is built into this version")
+	}
+	s, err := filestore.New(d)
+	if err != nil {
+		return err
+	}
+	key := "system/probe/" + jobs.NewID()
+	if err := storage.PutIfAbsent(ctx, s, key, []byte("1"), "text/plain"); err != nil {
+		return err
+	}
+	again := storage.PutIfAbsent(ctx, s, key, []byte("2"), "text/plain")
+	if err := s.Delete(ctx, key); err != nil {
+		return err
+	}
+	if again == nil {
+		return fmt.Errorf("create-if-absent let a second writer win")
+	}
+	return nil
+}
