@@ -141,7 +141,11 @@ func checkEC(k *ecdsa.PublicKey) error {
 
 // rebuildEC makes sure that the public half belongs to the private one.
 func rebuildEC(k *ecdsa.PrivateKey) (*ecdsa.PrivateKey, error) {
-	built, err := ecdsa.ParseRawPrivateKey(k.Curve, k.D.FillBytes(make([]byte, 48)))
+	raw, err := k.Bytes()
+	if err != nil {
+		return nil, errors.New("not a private key of its curve")
+	}
+	built, err := ecdsa.ParseRawPrivateKey(k.Curve, raw)
 	if err != nil || !built.PublicKey.Equal(&k.PublicKey) {
 		return nil, errors.New("public and private half do not belong together")
 	}

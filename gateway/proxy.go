@@ -210,7 +210,9 @@ func withoutURL(err error) error {
 // buffers lend the copy loop of the proxy its buffer.
 type buffers struct{}
 
-var proxyBuffers = sync.Pool{New: func() any { return make([]byte, 32<<10) }}
+const proxyBuffer = 32 << 10
 
-func (buffers) Get() []byte  { return proxyBuffers.Get().([]byte) }
-func (buffers) Put(b []byte) { proxyBuffers.Put(b) } //nolint:staticcheck // a slice header a request
+var proxyBuffers = sync.Pool{New: func() any { return new([proxyBuffer]byte) }}
+
+func (buffers) Get() []byte  { return proxyBuffers.Get().(*[proxyBuffer]byte)[:] }
+func (buffers) Put(b []byte) { proxyBuffers.Put((*[proxyBuffer]byte)(b)) }

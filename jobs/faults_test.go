@@ -18,7 +18,9 @@ func (h hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return h(n
 
 func (h hook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook { return next }
+func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
 
 // hooked returns the bench with a client of its own that has the hook.
 func (b *bench) hooked(h hook) *bench {

@@ -128,7 +128,7 @@ func mixStep(t *testing.T, s storage.Store, op int, key string, body []byte) err
 				return err
 			}
 			if info.Key <= last {
-				return fmt.Errorf("List gives %s after %s", info.Key, last)
+				return fmt.Errorf("list gives %s after %s", info.Key, last)
 			}
 			last = info.Key
 		}

@@ -37,7 +37,7 @@ func testInvisible(t *testing.T, s storage.Store) {
 		wantAbsent(t, s, key)
 		write(t, w, "some")
 		wantAbsent(t, s, key)
-		if got := dirs(t, s, key[:2]); ifAbsent == false && len(got) > 0 {
+		if got := dirs(t, s, key[:2]); !ifAbsent && len(got) > 0 {
 			t.Errorf("Dirs before Commit: %q, want nothing", got)
 		}
 		write(t, w, "thing")

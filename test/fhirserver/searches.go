@@ -77,15 +77,6 @@ func (c *searches) again(key string, now time.Time) *search {
 	return nil
 }
 
-// forget drops all stored searches.
-func (c *searches) forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.byID)
-	clear(c.byKey)
-	c.order.Init()
-}
-
 func (c *searches) drop(e *list.Element) {
 	s := c.order.Remove(e).(*search)
 	delete(c.byID, s.id)
