@@ -60,6 +60,27 @@ type client struct {
 
 // Run exports and downloads; it returns when every file is whole and every count agrees. When ctx ends first, the job is deleted.
 func Run(ctx context.Context, o Options) (*Result, error) {
+	c, err := newClient(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	status, err := c.kickoff(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.finish(ctx, status)
+}
+
+// Resume goes on with an export that was kicked off before, by its status URL.
+func Resume(ctx context.Context, o Options, status string) (*Result, error) {
+	c, err := newClient(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return c.finish(ctx, status)
+}
+
+func newClient(ctx context.Context, o Options) (*client, error) {
 	if o.HTTP == nil {
 		o.HTTP = &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: time.Minute, DisableCompression: true, Proxy: http.ProxyFromEnvironment}}
 	}
@@ -75,10 +96,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	c.tokens = conf.TokenEndpoint
-	status, err := c.kickoff(ctx)
-	if err != nil {
-		return nil, err
-	}
+	return c, nil
+}
+
+// finish waits for the export and downloads it.
+func (c *client) finish(ctx context.Context, status string) (*Result, error) {
 	m, err := c.poll(ctx, status)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -87,7 +109,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	res := &Result{TransactionTime: m.TransactionTime}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(c.o.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	if res.Output, err = c.files(ctx, m.Output, m.RequiresAccessToken); err != nil {
