@@ -1,12 +1,15 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: help test build demo bench vuln docs
+.PHONY: help test test-hapi build demo bench vuln docs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 test: ## all checks: format, vet, staticcheck, tests with a real Redis, builds for all platforms
 	@bash scripts/test.sh
+
+test-hapi: ## exports from a real HAPI server, held against plain paging (Java 17, Maven; HAPI_DIR names the folder that starts it)
+	@bash scripts/test-hapi.sh
 
 build: ## the binary, as bin/sluice
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/sluice ./cmd/sluice
