@@ -1,11 +1,10 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -13,59 +12,90 @@ import (
 )
 
 func newClientCommand(a *app) *cobra.Command {
-	var dir string
+	r := &clientCommands{app: a}
 	c := &cobra.Command{
-		Use:     "client",
-		Short:   "Register clients and change their rights",
-		Long:    "Works on the client files of auth.clients_dir; a running gateway picks changes up by itself.",
-		Example: "  sluice client add loader --jwks client.jwks.json --scope 'system/*.rs'\n  sluice client list\n  sluice client disable loader",
+		Use:   "client",
+		Short: "Register clients and change their rights",
+		Long: `Works on the client files of auth.clients_dir; a running gateway picks changes up by itself, within about a second.
+
+Exit codes: 0 done, 1 a problem, 2 wrong usage.`,
+		Example: "  sluice client add loader --generate loader.key.json --group diabetes\n  sluice client list\n  sluice client disable loader",
 	}
-	c.PersistentFlags().StringVar(&dir, "dir", "", "folder of client files; default: auth.clients_dir of the configuration")
-	registry := func() (*auth.FileRegistry, error) {
-		if dir == "" {
-			cfg, err := a.load()
-			if err != nil {
-				return nil, fmt.Errorf("%w\nhint: name the folder with --dir", err)
-			}
-			dir = cfg.Auth.ClientsDir
-		}
-		return auth.NewFileRegistry(dir), nil
-	}
+	c.PersistentFlags().StringVar(&r.dir, "dir", "", "folder of client files; default: auth.clients_dir of the configuration")
 	c.AddCommand(
-		clientAdd(registry), clientList(a, registry), clientShow(a, registry),
-		clientSwitch("enable", "Let a client in again", true, registry), clientSwitch("disable", "Keep a client out, at once", false, registry),
-		clientRotate(registry),
+		r.add(), r.list(), r.show(),
+		r.onOff("enable", "Let a client in again", true), r.onOff("disable", "Keep a client out, at once; its tokens stop working", false),
+		r.rotate(),
 	)
 	return c
 }
 
-type registryFunc func() (*auth.FileRegistry, error)
+// clientCommands is what the subcommands share.
+type clientCommands struct {
+	*app
+	dir string
+}
 
-func clientAdd(registry registryFunc) *cobra.Command {
+func (r *clientCommands) registry() (*auth.FileRegistry, error) {
+	if r.dir == "" {
+		cfg, err := r.load()
+		if err != nil {
+			return nil, fmt.Errorf("%w\nhint: name the configuration with --config, or the folder of client files with --dir", err)
+		}
+		r.dir = cfg.Auth.ClientsDir
+	}
+	return auth.NewFileRegistry(r.dir), nil
+}
+
+// named adds what to do to the errors that a wrong id gives.
+func (r *clientCommands) named(id string, err error) error {
+	switch {
+	case errors.Is(err, auth.ErrUnknownClient):
+		return fmt.Errorf("client %s: %w\nhint: sluice client list", id, err)
+	case errors.Is(err, auth.ErrClientExists):
+		return fmt.Errorf("%w\nhint: give it other keys with sluice client rotate, or other rights in %s", err, filepath.Join(r.dir, id+".yaml"))
+	}
+	return err
+}
+
+func (r *clientCommands) add() *cobra.Command {
 	cl := &auth.Client{Enabled: true}
-	var jwks string
+	var k keyFlags
 	c := &cobra.Command{
-		Use: "add ID", Short: "Register a client", Args: cobra.ExactArgs(1),
-		Example: "  sluice client add loader --jwks client.jwks.json --group diabetes --purpose research",
+		Use: "add ID", Short: "Register a client", Args: oneArg("the client id"),
+		Long: `Registers a client. Its public keys come from one of: a file, its own https address, or a key pair made here.
+
+Exit codes: 0 done, 1 a problem (such as an id that is taken), 2 wrong usage.`,
+		Example: `  sluice client add loader --jwks loader.jwks.json --group diabetes --purpose "registry of diabetes"
+  sluice client add loader --jwks-uri https://loader.example.org/jwks.json --scope system/Patient.rs --scope system/Observation.rs
+  sluice client add loader --generate loader.key.json`,
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := registry()
+			given := 0
+			for _, s := range []string{k.file, k.generate, cl.JWKSURI} {
+				if s != "" {
+					given++
+				}
+			}
+			if given != 1 {
+				return usagef(c, "a client needs a key: exactly one of --jwks, --jwks-uri and --generate")
+			}
+			reg, err := r.registry()
 			if err != nil {
 				return err
 			}
-			if jwks != "" {
-				if cl.JWKS, err = os.ReadFile(jwks); err != nil {
-					return err
-				}
-			}
-			if jwks == "" && cl.JWKSURI == "" {
-				return &exitError{exitUsage, fmt.Errorf("a client needs a key: --jwks FILE or --jwks-uri URL")}
+			if cl.JWKS, err = k.set(); err != nil {
+				return err
 			}
 			cl.ID = args[0]
-			return r.Add(c.Context(), cl)
+			if err := reg.Add(c.Context(), cl); err != nil {
+				return k.undo(r.named(cl.ID, err))
+			}
+			fmt.Fprintf(r.stderr, "client %s may ask for %s; its file is %s\n", cl.ID, strings.Join(cl.Scopes, " "), filepath.Join(r.dir, cl.ID+".yaml"))
+			return nil
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&jwks, "jwks", "", "file with the client's public JWK set")
+	k.flags(c)
 	f.StringVar(&cl.JWKSURI, "jwks-uri", "", "https address of the client's public JWK set")
 	f.StringSliceVar(&cl.Scopes, "scope", []string{"system/*.rs"}, "scopes the client may ask for")
 	f.StringSliceVar(&cl.Groups, "group", nil, "Groups the client may export; none named: any")
@@ -75,76 +105,17 @@ func clientAdd(registry registryFunc) *cobra.Command {
 	return c
 }
 
-func clientList(a *app, registry registryFunc) *cobra.Command {
+func (r *clientCommands) onOff(verb, short string, enabled bool) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the clients", Args: noArgs, Example: "  sluice client list",
-		RunE: func(c *cobra.Command, _ []string) error {
-			r, err := registry()
-			if err != nil {
-				return err
-			}
-			all, err := r.Clients(c.Context())
-			if err != nil {
-				return err
-			}
-			w := tabwriter.NewWriter(a.stdout, 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tENABLED\tSCOPES\tGROUPS\tNAME")
-			for _, cl := range all {
-				fmt.Fprintf(w, "%s\t%t\t%s\t%s\t%s\n", cl.ID, cl.Enabled, strings.Join(cl.Scopes, " "), strings.Join(cl.Groups, " "), cl.Name)
-			}
-			for _, p := range r.Problems() {
-				fmt.Fprintln(a.stderr, "sluice:", p)
-			}
-			return w.Flush()
-		},
-	}
-}
-
-func clientShow(a *app, registry registryFunc) *cobra.Command {
-	return &cobra.Command{
-		Use: "show ID", Short: "Show a client as JSON", Args: cobra.ExactArgs(1), Example: "  sluice client show loader",
+		Use: verb + " ID", Short: short, Args: oneArg("the client id"),
+		Long:    short + ".\n\nExit codes: 0 done, 1 unknown client or a problem, 2 wrong usage.",
+		Example: "  sluice client " + verb + " loader",
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := registry()
+			reg, err := r.registry()
 			if err != nil {
 				return err
 			}
-			cl, err := r.Client(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			e := json.NewEncoder(a.stdout)
-			e.SetIndent("", "  ")
-			return e.Encode(cl)
-		},
-	}
-}
-
-func clientSwitch(verb, short string, enabled bool, registry registryFunc) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " ID", Short: short, Args: cobra.ExactArgs(1), Example: "  sluice client " + verb + " loader",
-		RunE: func(c *cobra.Command, args []string) error {
-			r, err := registry()
-			if err != nil {
-				return err
-			}
-			return r.SetEnabled(c.Context(), args[0], enabled)
-		},
-	}
-}
-
-func clientRotate(registry registryFunc) *cobra.Command {
-	return &cobra.Command{
-		Use: "rotate ID JWKS_FILE", Short: "Replace a client's keys", Args: cobra.ExactArgs(2), Example: "  sluice client rotate loader new.jwks.json",
-		RunE: func(c *cobra.Command, args []string) error {
-			r, err := registry()
-			if err != nil {
-				return err
-			}
-			jwks, err := os.ReadFile(args[1])
-			if err != nil {
-				return err
-			}
-			return r.Rotate(c.Context(), args[0], jwks)
+			return r.named(args[0], reg.SetEnabled(c.Context(), args[0], enabled))
 		},
 	}
 }

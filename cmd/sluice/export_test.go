@@ -153,7 +153,7 @@ func TestRestartInMidJob(t *testing.T) {
 	// The first pull loses its server in the middle; the job is in the store by then.
 	first := make(chan error, 1)
 	go func() {
-		_, err := pull.Run(ctx, pull.Options{URL: r.cfg.Server.PublicURL, ClientID: "loader", Key: r.key, Level: bulkdata.Patient, Dir: filepath.Join(r.dir, "first")})
+		_, err := pull.Run(ctx, pull.Options{URL: r.cfg.Server.PublicURL, ClientID: "loader", Key: r.key, Level: bulkdata.Patient, Dir: filepath.Join(r.dir, "first"), Patience: time.Millisecond})
 		first <- err
 	}()
 	commits := func() []string {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -13,31 +15,23 @@ import (
 func newKeygenCommand(a *app) *cobra.Command {
 	var alg, out string
 	c := &cobra.Command{
-		Use:     "keygen",
-		Short:   "Make a key pair for a client",
-		Long:    "Makes a key pair. The private JWK goes to the file named by -o, the public JWK set to standard output.",
-		Example: "  sluice keygen -o client.key.json > client.jwks.json",
+		Use:   "keygen",
+		Short: "Make a key pair for a client",
+		Long: `Makes a key pair for SMART Backend Services. The private JWK goes to the file named by -o, readable by its owner only; the public JWK set,
+which is what a server registers, to standard output.
+
+Exit codes: 0 done, 1 the file cannot be written or exists, 2 wrong usage.`,
+		Example: "  sluice keygen -o loader.key.json > loader.jwks.json\n  sluice keygen --alg RS384 -o loader.key.json > loader.jwks.json",
 		Args:    noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			private, public, _, err := auth.GenerateKey(alg)
-			if err != nil {
-				return &exitError{exitUsage, err}
+		RunE: func(c *cobra.Command, _ []string) error {
+			if alg != "ES384" && alg != "RS384" {
+				return usagef(c, "--alg %q: want ES384 or RS384", alg)
 			}
-			f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-			if err != nil {
-				return err
-			}
-			if _, err = f.Write(append(private, '\n')); err == nil {
-				err = f.Sync()
-			}
-			if cerr := f.Close(); err == nil {
-				err = cerr
-			}
+			jwks, err := makeKey(alg, out)
 			if err != nil {
 				return err
 			}
-			jwks, err := publicSet(public)
-			fmt.Fprintln(a.stdout, string(jwks))
+			_, err = fmt.Fprintln(a.stdout, string(jwks))
 			return err
 		},
 	}
@@ -46,7 +40,27 @@ func newKeygenCommand(a *app) *cobra.Command {
 	return c
 }
 
-// publicSet returns the JWK set with one public key.
-func publicSet(public json.RawMessage) (json.RawMessage, error) {
-	return json.Marshal(map[string]any{"keys": []json.RawMessage{public}})
+// makeKey makes a key pair, writes the private JWK to a new file and returns the public JWK set.
+func makeKey(alg, file string) (jwks json.RawMessage, err error) {
+	private, public, _, err := auth.GenerateKey(alg)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s exists: a key is never overwritten", file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(append(private, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, errors.Join(err, os.Remove(file))
+	}
+	return publicSet(public)
+}
+
+// publicSet returns the JWK set with these public keys.
+func publicSet(public ...json.RawMessage) (json.RawMessage, error) {
+	return json.Marshal(map[string]any{"keys": public})
 }

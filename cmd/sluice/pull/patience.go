@@ -28,12 +28,13 @@ func (p *patience) wait(ctx context.Context, err error) error {
 		p.since = time.Now()
 	}
 	p.tries++
-	if gone := time.Since(p.since); p.tries > 3 && gone >= p.limit {
-		return fmt.Errorf("given up after %s: %w", gone.Round(time.Second), err)
-	}
-	delay := backoff(p.tries)
+	delay, asked := backoff(p.tries), false
 	if e, ok := errors.AsType[*Error](err); ok && e.waitSet {
-		delay = max(e.wait, time.Second)
+		delay, asked = max(e.wait, time.Second), true
+	}
+	// Who waited as long as the server asked for has earned some tries.
+	if gone := time.Since(p.since); gone >= p.limit && (!asked || p.tries > 3) {
+		return fmt.Errorf("given up after %s: %w", gone.Round(time.Second), err)
 	}
 	if sleep(ctx, delay) != nil {
 		return err

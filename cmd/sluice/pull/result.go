@@ -1,5 +1,7 @@
 package pull
 
+import "slices"
+
 // Result is a finished pull: every file is whole, its lines are right, and its count agrees with the manifest.
 type Result struct {
 	TransactionTime string  `json:"transactionTime"`
@@ -26,3 +28,6 @@ type Issue struct {
 	Text     string `json:"text,omitempty"`
 	Count    int64  `json:"count"`
 }
+
+// Files are all files of the pull, in the order of the manifest.
+func (r *Result) Files() []File { return slices.Concat(r.Output, r.Deleted, r.Errors) }

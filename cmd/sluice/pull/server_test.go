@@ -339,7 +339,7 @@ func (b *bulk) options(dir string) Options {
 // holds fails the test unless the folder has exactly the files of the server.
 func (b *bulk) holds(res *Result) {
 	b.t.Helper()
-	got := res.all()
+	got := res.Files()
 	if len(got) != len(b.files) {
 		b.t.Fatalf("%d files, want %d", len(got), len(b.files))
 	}
@@ -356,10 +356,6 @@ func (b *bulk) holds(res *Result) {
 	if err != nil || len(leftovers) > 0 {
 		b.t.Errorf("left over: %v %v", leftovers, err)
 	}
-}
-
-func (r *Result) all() []File {
-	return append(append(append([]File{}, r.Output...), r.Deleted...), r.Errors...)
 }
 
 // in runs a test in a bubble whose clock jumps.

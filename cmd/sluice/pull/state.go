@@ -1,6 +1,10 @@
 package pull
 
-import "sync"
+import (
+	"os"
+	"path/filepath"
+	"sync"
+)
 
 // state is what an interrupted pull goes on from. It is saved after the kick-off and after each file.
 type state struct {
@@ -36,6 +40,13 @@ func load(d *folder, same func(*state) bool) (*state, error) {
 		return nil, permanentf("%s holds another export that is not finished: choose another folder, or go on with that one", d.dir)
 	}
 	return s, nil
+}
+
+// Begun reports whether a folder holds a pull that is not finished, so that Run can go on with it.
+func Begun(dir string) bool {
+	_, began := os.Stat(filepath.Join(dir, stateName))
+	_, finished := os.Stat(filepath.Join(dir, manifestName))
+	return began == nil && finished != nil
 }
 
 func (s *state) save() error {
