@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 )
 
@@ -32,7 +33,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := open(ctx, o, func(s *state) bool { return s.Request == request && s.Client == o.ClientID })
+	p, err := open(ctx, o, base, func(s *state) bool { return s.Request == request && s.Client == o.ClientID })
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +60,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 
 // Resume goes on with an export that was kicked off before, by its status URL.
 func Resume(ctx context.Context, o Options, status string) (*Result, error) {
-	o, _, err := o.check()
+	o, base, err := o.check()
 	if err != nil {
 		return nil, err
 	}
-	p, err := open(ctx, o, func(s *state) bool { return s.Status == status })
+	p, err := open(ctx, o, base, func(s *state) bool { return s.Status == status })
 	if err != nil {
 		return nil, err
 	}
@@ -78,15 +79,12 @@ func Resume(ctx context.Context, o Options, status string) (*Result, error) {
 }
 
 // open makes folder and session; the folder is looked at first, since that costs nothing.
-func open(ctx context.Context, o Options, same func(*state) bool) (*puller, error) {
-	p := &puller{o: o}
-	_, base, err := o.check()
+func open(ctx context.Context, o Options, base *url.URL, same func(*state) bool) (*puller, error) {
+	dir, err := openFolder(o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	if p.dir, err = openFolder(o.Dir); err != nil {
-		return nil, err
-	}
+	p := &puller{o: o, dir: dir}
 	if p.state, err = load(p.dir, same); err == nil {
 		p.s, err = newSession(ctx, o, base)
 	}
