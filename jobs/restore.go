@@ -45,11 +45,24 @@ func (s *Store) Restore(ctx context.Context, snap Snapshot) (bool, error) {
 	}
 	restored := r.str(0) == "restored"
 	if state := State(r.str(0)); restored || state == Queued || state == Running {
-		if _, err := s.schedule(ctx, "enroll", snap.ID, snap.Client, created, s.o.MaxRunning); err != nil {
-			return restored, err
-		}
+		return restored, s.enroll(ctx, snap.ID, snap.Client, created)
 	}
 	return restored, nil
+}
+
+// Ensure looks whether a job is there, or returns ErrUnknown: then it needs Restore. A living job that has fallen out of the schedule
+// is put back, as it may after a crash in the middle of Restore or when Redis has lost the schedule alone.
+func (s *Store) Ensure(ctx context.Context, id string) error {
+	j, err := s.Get(ctx, id)
+	if err != nil || j.State != Queued && j.State != Running {
+		return err
+	}
+	return s.enroll(ctx, id, j.Client, j.Created.UnixMilli())
+}
+
+func (s *Store) enroll(ctx context.Context, id, client string, created int64) error {
+	_, err := s.schedule(ctx, "enroll", id, client, created, s.o.MaxRunning)
+	return err
 }
 
 // bitmap returns the chunks as SETBIT would write them, and how many different ones they are.

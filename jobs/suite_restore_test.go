@@ -113,24 +113,36 @@ func testRestoreRace(t *testing.T, b *bench) {
 
 func testRestoreRepairs(t *testing.T, b *bench) {
 	ctx := t.Context()
-	id := b.planned("a", 2)
-	for _, k := range b.keys() {
-		if strings.Contains(k, "{u}") {
-			b.noError(b.redis.Del(ctx, k).Err())
+	id := b.planned("a", 3)
+	loseSchedule := func() {
+		for _, k := range b.keys() {
+			if strings.Contains(k, "{u}") {
+				b.noError(b.redis.Del(ctx, k).Err())
+			}
 		}
+		b.nothing()
 	}
-	b.nothing()
-	snap := Snapshot{ID: id, Client: "a", Created: time.Now(), Total: 2, Next: "finish"}
+	loseSchedule()
+	snap := Snapshot{ID: id, Client: "a", Created: time.Now(), Total: 3, Next: "finish"}
 	if ok, err := b.Restore(ctx, snap); err != nil || ok {
 		t.Errorf("restored %v, %v, want false: the job is there", ok, err)
 	}
 	if l := b.claim(); l.Job != id || l.Token != 1 {
 		t.Errorf("claimed %+v, want the job as it was", l)
 	}
+	loseSchedule()
+	b.noError(b.Ensure(ctx, id))
+	if l := b.claim(); l.Job != id {
+		t.Errorf("claimed from %s, want the job", l.Job)
+	}
+	if err := b.Ensure(ctx, NewID()); !errors.Is(err, ErrUnknown) {
+		t.Errorf("ensured a job that is not there: %v, want ErrUnknown", err)
+	}
 	b.noError(b.Cancel(ctx, id))
 	if ok, err := b.Restore(ctx, snap); err != nil || ok {
 		t.Errorf("restored %v, %v, want false: it was cancelled", ok, err)
 	}
+	b.noError(b.Ensure(ctx, id))
 	b.nothing()
 	pending := NewID()
 	b.noError(b.Admit(ctx, pending, "a"))
