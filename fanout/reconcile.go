@@ -38,7 +38,7 @@ func (e *Engine) reconcile(ctx context.Context, over map[string]bool) error {
 			over[id] = true
 			continue
 		}
-		if _, err := e.Jobs.Get(ctx, id); !errors.Is(err, jobs.ErrUnknown) {
+		if err := e.Jobs.Ensure(ctx, id); !errors.Is(err, jobs.ErrUnknown) {
 			if err != nil {
 				return err
 			}
