@@ -33,6 +33,7 @@ type chunkRun struct {
 	stats   map[string]*export.ChainStat
 	tries   map[string]*tries
 	buffer  []byte
+	caution caution
 	index   *patientIndex
 	put     func(*openPart) (export.Part, error)
 	patient func(id string) (int, bool, error)
@@ -64,7 +65,7 @@ func (e *Engine) openChunk(ctx context.Context, j *job, l jobs.Lease, n int64) (
 	}
 	r := &chunkRun{
 		e: e, j: j, lease: l, n: n, first: first, bases: e.Source.Bases(), wanted: j.followed(first), attempt: randomID(),
-		seen: map[rowID]bool{}, refs: map[string]struct{}{}, tries: map[string]*tries{},
+		seen: map[rowID]bool{}, refs: map[string]struct{}{}, tries: map[string]*tries{}, caution: newCaution(l),
 	}
 	r.put = func(p *openPart) (export.Part, error) { return p.put(ctx, e.Store) }
 	r.patient = func(id string) (int, bool, error) { return r.place(ctx, id) }
@@ -119,7 +120,12 @@ func (r *chunkRun) run(ctx, drain context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.chain(ctx, drain, c); err != nil {
+		if r.caution.poisoned() {
+			err = r.skipPoison(ctx, c)
+		} else {
+			err = r.chain(ctx, drain, c)
+		}
+		if err != nil {
 			return err
 		}
 		next, more := r.shape.after(r.pos)
@@ -150,8 +156,14 @@ func (r *chunkRun) border(ctx, drain context.Context) error {
 	if drain.Err() != nil {
 		return errDraining
 	}
-	if r.seg.due() {
-		return r.checkpoint(ctx, &r.pos)
+	if r.seg.due() || r.caution.due() {
+		if err := r.checkpoint(ctx, &r.pos); err != nil {
+			return err
+		}
+		r.caution.committed()
+	}
+	if r.e.held.outOfTouch(redisPatience) {
+		return &putBack{reason: "the state store cannot be reached"}
 	}
 	return nil
 }

@@ -14,8 +14,9 @@ var errLost = errors.New("lease lost")
 
 // held knows the leases this process holds, and how to stop the work under each.
 type held struct {
-	mu sync.Mutex
-	m  map[heldKey]heldLease
+	mu     sync.Mutex
+	silent time.Time // since when Redis has not answered; zero: it does
+	m      map[heldKey]heldLease
 }
 
 type heldKey struct{ job, item string }
@@ -72,8 +73,30 @@ func (h *held) cancelJob(job string) {
 	}
 }
 
-// heartbeats renews all leases of this process, apart from the work, until ctx ends. When Redis cannot be asked the work goes on:
-// publishing is safe without it.
+// redisPatience is how long work goes on when Redis does not answer. After it no page is begun: the lease has run out, or soon will.
+const redisPatience = 10 * time.Second
+
+// heard notes whether Redis answered.
+func (h *held) heard(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err == nil:
+		h.silent = time.Time{}
+	case h.silent.IsZero():
+		h.silent = time.Now()
+	}
+}
+
+// outOfTouch tells that Redis has been silent for longer than d.
+func (h *held) outOfTouch(d time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.silent.IsZero() && time.Since(h.silent) > d
+}
+
+// heartbeats renews all leases of this process, apart from the work, until ctx ends. When Redis cannot be asked the page at hand goes
+// on and what is whole is published, which is safe without Redis.
 func (e *Engine) heartbeats(ctx context.Context) {
 	for {
 		sleep(ctx, e.Heartbeat)
@@ -87,6 +110,7 @@ func (e *Engine) heartbeats(ctx context.Context) {
 		beat, done := context.WithTimeout(ctx, 5*time.Second)
 		lost, err := e.Jobs.Heartbeat(beat, e.owner, ls)
 		done()
+		e.held.heard(err)
 		if err != nil {
 			e.Log.WarnContext(ctx, "heartbeat", "error", err)
 			continue

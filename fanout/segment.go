@@ -101,10 +101,8 @@ func (s *segment) due() bool {
 	return s.size() >= s.e.PartSize || time.Since(s.began) >= s.e.Checkpoint
 }
 
-// empty tells that there is nothing worth a commit.
-func (s *segment) empty() bool {
-	return len(s.open) == 0 && len(s.done) == 0 && s.errors == nil && len(s.record.Failures) == 0
-}
+// empty tells that there is nothing worth a commit: not even an answer without rows, which need not be asked for again.
+func (s *segment) empty() bool { return s.record.Requests == 0 && len(s.record.Failures) == 0 }
 
 // closeType puts the part of a type whose chains are done, so that its memory is free: one open part at a time, but for included
 // rows (Provenance).

@@ -76,7 +76,7 @@ func (s *Store) try(ctx context.Context, owner string, turns []turn) (*Lease, []
 				cs = append(cs, correction{turn: t, add: t.charge, look: asBefore})
 			}
 			return &Lease{
-				Job: t.id, Client: t.client, Item: r.str(1), Token: r.num(2), Epoch: r.str(3), Owner: owner, Panics: r.num(4),
+				Job: t.id, Client: t.client, Item: r.str(1), Token: r.num(2), Epoch: r.str(3), Owner: owner, Panics: r.num(4), Deaths: r.num(5),
 			}, cs, nil
 		case r.str(0) == "idle":
 			cs = append(cs, correction{turn: t, add: -charged, look: time.Duration(r.num(1)) * time.Millisecond})

@@ -63,7 +63,8 @@ type Lease struct {
 	Token       int64  // fence of the item: 1 is the first claim ever; above 1 somebody may have begun before
 	Epoch       string // fence of the job: changed by Cancel and Restore
 	Owner       string
-	Panics      int64 // how often the item was released with panicked
+	Panics      int64 // how often the item was released with panicked since its last checkpoint
+	Deaths      int64 // how often its lease ran out since its last checkpoint while the rest of the job went on
 }
 
 // ErrUnknown means that Redis has no such job.

@@ -38,6 +38,7 @@ func suite(t *testing.T, open func(testing.TB) redis.UniversalClient) {
 		{"checkpoints count once", testCheckpoint, Options{}},
 		{"everything said twice", testTwice, Options{}},
 		{"release", testRelease, Options{}},
+		{"panics and deaths", testTrouble, Options{}},
 		{"cancel", testCancel, Options{MaxRunning: 1, MaxQueued: 1}},
 		{"failing from any piece of work", testFail, Options{}},
 		{"unknown jobs", testUnknown, Options{}},

@@ -1,8 +1,8 @@
 -- Hands out one item of the job.
 -- ARGV: owner, lease (ms), what the claim is charged.
--- Returns 'leased', item, token, epoch, panics | 'idle', ms until something may change | 'gone', state ('' = no such job).
+-- Returns 'leased', item, token, epoch, panics, deaths | 'idle', ms until something may change | 'gone', state ('' = no such job).
 -- Invariant: an item is ready, leased or done, never two of them; each claim of an item has a higher token than all before.
-local r = redis.call('HMGET', s, 'state', 'epoch', 'total', 'done', 'n', 'stage', 'base')
+local r = redis.call('HMGET', s, 'state', 'epoch', 'total', 'done', 'n', 'stage', 'base', 'cps')
 local state, epoch, total, done, n, stage = r[1], r[2], tonumber(r[3]), tonumber(r[4]), tonumber(r[5]), r[6]
 if state == 'pending' then
   return answer('idle', 1000)
@@ -10,10 +10,18 @@ elseif state ~= 'queued' and state ~= 'running' then
   return answer('gone', state or '')
 end
 
+-- A worker that dies says something about its item only if the rest of the job went on meanwhile.
+local function died(item)
+  if tonumber(r[8] or 0) > tonumber(redis.call('HGET', i, item .. ':g') or 0) then
+    redis.call('HINCRBY', i, item .. ':x', 1)
+  end
+end
+
 local now = now_ms()
 for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', l, '-inf', now, 'LIMIT', 0, 16)) do
   redis.call('ZADD', q, redis.call('ZSCORE', l, lapsed), lapsed)
   redis.call('ZREM', l, lapsed)
+  died(lapsed)
 end
 
 local function fresh()
@@ -63,6 +71,7 @@ if r[7] == '1' then
   redis.call('HSETNX', i, item .. ':t', 1)
 end
 local token = redis.call('HINCRBY', i, item .. ':t', 1)
-redis.call('HSET', i, item .. ':o', ARGV[1], item .. ':r', 0, item .. ':k', ARGV[3])
+redis.call('HSET', i, item .. ':o', ARGV[1], item .. ':r', 0, item .. ':k', ARGV[3], item .. ':g', r[8] or 0)
 redis.call('HSET', s, 'state', 'running', 'updated', now)
-return answer('leased', item, token, epoch, tonumber(redis.call('HGET', i, item .. ':p') or 0))
+local trouble = redis.call('HMGET', i, item .. ':p', item .. ':x')
+return answer('leased', item, token, epoch, tonumber(trouble[1] or 0), tonumber(trouble[2] or 0))

@@ -1,10 +1,12 @@
 -- Put before every script of this folder: the keys of one job, and the rules that several scripts share.
 --
 -- KEYS[1] {j:<id>}:s  hash    the record: id, client, state, epoch, created, updated, total, done, n (next fresh chunk), stage (the
---                             stage that is outstanding), next (the stage after the chunks), reason, base, adv, fin
+--                             stage that is outstanding), next (the stage after the chunks), reason, base, adv, fin, cps
+--                             (checkpoints so far)
 -- KEYS[2] {j:<id>}:q  zset    items ready to be claimed; score = not before (ms)
 -- KEYS[3] {j:<id>}:l  zset    items in somebody's hands; score = expiry of the lease (ms)
--- KEYS[4] {j:<id>}:i  hash    of items that were claimed and are not done: <item>:t token, :o owner, :s last seq, :p panics,
+-- KEYS[4] {j:<id>}:i  hash    of items that were claimed and are not done: <item>:t token, :o owner, :s last seq, :p panics
+--                             and :x deaths since the last checkpoint, :g cps when it was claimed or last checkpointed,
 --                             :r requests since the claim, :k what the claim was charged
 -- KEYS[5] {j:<id>}:d  string  bitmap of the chunks that are done
 -- KEYS[6] {j:<id>}:c  hash    counters, and t:<Type> for the rows of a type
@@ -40,7 +42,7 @@ end
 -- The item is done for ever. Its token may go: no item is handed out again after this within one epoch.
 local function done_with(item)
   redis.call('ZREM', l, item)
-  redis.call('HDEL', i, item .. ':t', item .. ':o', item .. ':s', item .. ':p', item .. ':r', item .. ':k')
+  redis.call('HDEL', i, item .. ':t', item .. ':o', item .. ':s', item .. ':p', item .. ':x', item .. ':g', item .. ':r', item .. ':k')
 end
 
 local function progress()
