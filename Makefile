@@ -1,6 +1,9 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: help test test-hapi build demo bench vuln docs
+N ?= 500
+PATIENTS ?= 1000
+
+.PHONY: help test test-hapi kill build demo bench vuln docs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -10,6 +13,10 @@ test: ## all checks: format, vet, staticcheck, tests with a real Redis, builds f
 
 test-hapi: ## exports from a real HAPI server, held against plain paging (Java 17, Maven; HAPI_DIR names the folder that starts it)
 	@bash scripts/test-hapi.sh
+
+kill: ## kills Sluice at random moments and counts what is lost: N kills of one process, and of four replicas with a real Redis
+	go run ./test/kill -kills $(N)
+	go run ./test/kill -kills $(N) -replicas 4 -redis -jobs 2 -patients $(PATIENTS)
 
 build: ## the binary, as bin/sluice
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/sluice ./cmd/sluice

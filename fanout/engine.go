@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -78,7 +80,7 @@ func New(o Options) (*Engine, error) {
 	def(&o.Linger, 15*time.Minute)
 	return &Engine{
 		Options: o,
-		owner:   randomID(),
+		owner:   fmt.Sprintf("%d-%s", os.Getpid(), randomID()),
 		held:    newHeld(),
 		cache:   newJobCache(),
 		wake:    make(chan struct{}, 1),

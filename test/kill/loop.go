@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sluice/test/stack"
+)
+
+// loop is one run of the program: the processes, and what was seen.
+type loop struct {
+	settings
+	random   *rand.Rand
+	upstream *stack.Upstream
+	redis    *stack.Redis
+	replicas []*stack.Replica
+	balancer *stack.Balancer
+	key      []byte
+	want     map[string]int
+
+	counted atomic.Int64 // kills in the middle of an export by a process with a lease
+	other   int          // other moments, not used
+	sums    sums
+	account *account // only with one replica: what was asked for twice
+}
+
+// sums of the finished exports.
+type sums struct{ jobs, rows, lost, doubled, other int }
+
+func (l *loop) store() string { return filepath.Join(l.dir, "store") }
+
+func (l *loop) run(ctx context.Context) error {
+	began := time.Now()
+	if err := l.start(ctx); err != nil {
+		return err
+	}
+	if l.settings.replicas == 1 {
+		l.account = &account{loop: l}
+		if err := l.account.baseline(ctx); err != nil {
+			return fmt.Errorf("undisturbed export: %w", err)
+		}
+	}
+	killing, stop := context.WithCancel(ctx)
+	defer stop()
+	g, gctx := errgroup.WithContext(ctx)
+	var running atomic.Int64
+	for n := range l.jobs {
+		running.Add(1)
+		g.Go(func() error {
+			defer func() {
+				if running.Add(-1) == 0 {
+					stop()
+				}
+			}()
+			return l.exports(gctx, n)
+		})
+	}
+	g.Go(func() error { return l.killer(killing) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	fmt.Printf("%d kills that count (%d moments passed over), %d exports, %d rows, %d lost, %d doubled, %d unknown, %.0f s\n",
+		l.counted.Load(), l.other, l.sums.jobs, l.sums.rows, l.sums.lost, l.sums.doubled, l.sums.other, time.Since(began).Seconds())
+	if l.account != nil {
+		fmt.Println(l.account)
+		return l.account.check()
+	}
+	return nil
+}
+
+// start builds and starts everything.
+func (l *loop) start(ctx context.Context) error {
+	b, err := stack.Build(ctx, l.dir, l.tags)
+	if err != nil {
+		return err
+	}
+	// Small pages make long chains: most kills fall into the middle of one.
+	l.upstream, err = stack.StartUpstream(b, l.dir, "-patients", fmt.Sprint(l.patients), "-extras", "-delay", l.delay.String(), "-max-count", "20")
+	if err != nil {
+		return err
+	}
+	state := stack.Section{}
+	if l.settings.redis {
+		if l.redis, err = stack.StartRedis(ctx, l.dir); err != nil {
+			return err
+		}
+		state["redis"] = "redis://" + l.redis.Addr
+	}
+	clients := filepath.Join(l.dir, "clients")
+	if l.key, err = stack.AddClient(ctx, clients, "loader"); err != nil {
+		return err
+	}
+	settings := stack.Settings{
+		"upstream": stack.Section{"url": l.upstream.URL, "rate": 0, "concurrency": 16},
+		"storage":  stack.Section{"url": "file:" + l.store()},
+		"auth":     stack.Section{"clients_dir": clients},
+		"export":   stack.Section{"jobs_per_client": l.jobs, "chunk_patients": 25},
+		"state":    state,
+	}
+	var addrs []string
+	for n := range l.settings.replicas {
+		r, err := stack.NewReplica(b, l.dir, fmt.Sprintf("replica%d", n+1), settings)
+		if err != nil {
+			return err
+		}
+		l.replicas, addrs = append(l.replicas, r), append(addrs, r.Public)
+	}
+	if l.balancer, err = stack.NewBalancer(addrs); err != nil {
+		return err
+	}
+	for _, r := range l.replicas {
+		r.Env = []string{"SLUICE_SERVER_PUBLIC_URL=http://" + l.balancer.Addr + "/fhir"}
+		if err := r.Start(ctx); err != nil {
+			return err
+		}
+	}
+	l.want, err = l.upstream.Oracle(ctx, "patient", followed, "Binary", "Group")
+	return err
+}
+
+func (l *loop) close() {
+	for _, r := range l.replicas {
+		if r.Process != nil {
+			_ = r.Thaw()
+			r.Kill()
+		}
+	}
+	if l.balancer != nil {
+		l.balancer.Close()
+	}
+	if l.redis != nil && l.redis.Process != nil {
+		l.redis.Kill()
+	}
+	if l.upstream != nil {
+		l.upstream.Kill()
+	}
+}
+
+// exports runs one export after another until there are kills enough.
+func (l *loop) exports(ctx context.Context, worker int) error {
+	for n := 0; n == 0 || l.counted.Load() < int64(l.kills); n++ {
+		dir := filepath.Join(l.dir, fmt.Sprintf("out-%d-%d", worker, n))
+		d, err := l.export(ctx, dir)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("export: %v (%d kills so far)\n", d, l.counted.Load())
+		l.add(d)
+		if !d.None() {
+			return errors.New("the rows are not those of the upstream")
+		}
+		if err := l.account.finished(ctx); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"time"
+)
+
+// settings are the flags.
+type settings struct {
+	kills    int
+	replicas int
+	redis    bool
+	patients int
+	jobs     int
+	delay    time.Duration
+	min, max time.Duration
+	seed     uint64
+	dir      string
+	tags     string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+func run(ctx context.Context, args []string) int {
+	var s settings
+	flags := flag.NewFlagSet("kill", flag.ContinueOnError)
+	flags.IntVar(&s.kills, "kills", 20, "kills that count")
+	flags.IntVar(&s.replicas, "replicas", 1, "replicas; more than one need -redis")
+	flags.BoolVar(&s.redis, "redis", false, "state in a real redis-server instead of the embedded one")
+	flags.IntVar(&s.patients, "patients", 100, "patients of the upstream")
+	flags.IntVar(&s.jobs, "jobs", 1, "exports at once")
+	flags.DurationVar(&s.delay, "delay", 2*time.Millisecond, "how long the upstream takes to answer")
+	flags.DurationVar(&s.min, "min", 200*time.Millisecond, "least time between kills")
+	flags.DurationVar(&s.max, "max", 1500*time.Millisecond, "most time between kills")
+	flags.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of the random moments")
+	flags.StringVar(&s.dir, "dir", "", "folder to work in; default: a new one, removed after success")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if s.replicas > 1 && !s.redis {
+		fmt.Fprintln(os.Stderr, "several replicas need -redis")
+		return 2
+	}
+	keep := s.dir != ""
+	if !keep {
+		dir, err := os.MkdirTemp("", "sluice-kill-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		s.dir = dir
+	}
+	fmt.Printf("seed %d\n", s.seed)
+	l := &loop{settings: s, random: rand.New(rand.NewPCG(s.seed, 0))}
+	err := l.run(ctx)
+	l.close()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "FAIL: %v\nlogs and data are in %s\n", err, s.dir)
+		return 1
+	}
+	if !keep {
+		_ = os.RemoveAll(s.dir) // the system's temporary folder
+	}
+	return 0
+}

@@ -1,0 +1,79 @@
+package stack
+
+import (
+	"context"
+	"errors"
+
+	"sluice/export"
+	"sluice/storage"
+	"sluice/storage/filestore"
+)
+
+// Progress is what the store says of one export: the truth, whatever a process or Redis believes.
+type Progress struct {
+	Job      string
+	Planned  bool
+	Chunks   int64 // planned so far
+	Closed   int64 // chunks with their last commit record
+	Commits  int64
+	Requests int64 // that stand in commit records
+	Finished bool  // there is a manifest
+}
+
+// Midway tells that something is committed, and not everything.
+func (p Progress) Midway() bool { return p.Commits > 0 && p.Closed < p.Chunks && !p.Finished }
+
+// Jobs lists the exports in a store folder.
+func Jobs(ctx context.Context, dir string) ([]string, error) {
+	s, err := filestore.New(dir)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for id, err := range s.Dirs(ctx, export.Root) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// ReadProgress reads the records of one export.
+func ReadProgress(ctx context.Context, dir, job string) (Progress, error) {
+	p := Progress{Job: job}
+	s, err := filestore.New(dir)
+	if err != nil {
+		return p, err
+	}
+	for wave := 0; ; wave++ {
+		plan, err := export.ReadPlan(ctx, s, job, wave)
+		if errors.Is(err, storage.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return p, err
+		}
+		p.Planned, p.Chunks = true, plan.Base+plan.Chunks
+	}
+	for info, err := range s.List(ctx, export.CommitPrefix(job)) {
+		if err != nil {
+			return p, err
+		}
+		c, err := export.ReadCommit(ctx, s, info.Key)
+		if err != nil {
+			return p, err
+		}
+		p.Commits++
+		p.Requests += c.Requests
+		if c.Continue == nil {
+			p.Closed++
+		}
+	}
+	_, err = s.Stat(ctx, export.ManifestKey(job))
+	p.Finished = err == nil
+	if errors.Is(err, storage.ErrNotExist) {
+		err = nil
+	}
+	return p, err
+}

@@ -1,0 +1,106 @@
+package stack
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sluice/test/fhirserver"
+)
+
+// Upstream is a fake FHIR server in a process of its own.
+type Upstream struct {
+	*Process
+	URL string // its FHIR base
+}
+
+// StartUpstream starts it and waits until it answers. args are those of the command fhirserver.
+func StartUpstream(b Binaries, dir string, args ...string) (*Upstream, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	p, err := Start("upstream", filepath.Join(dir, "upstream.log"), nil, w, b.Upstream, args...)
+	_ = w.Close()
+	if err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("upstream says no address: %w", err)
+	}
+	return &Upstream{p, strings.TrimSpace(line)}, nil
+}
+
+// Counts tells what was asked for.
+func (u *Upstream) Counts(ctx context.Context) (c fhirserver.Counts, err error) {
+	body, err := u.control(ctx, "/_counts")
+	if err != nil {
+		return c, err
+	}
+	defer body.Close()
+	return c, json.NewDecoder(body).Decode(&c)
+}
+
+// Oracle returns the lines that an export must give, as a multiset. Types in without are left out.
+func (u *Upstream) Oracle(ctx context.Context, level string, follow []string, without ...string) (map[string]int, error) {
+	body, err := u.control(ctx, "/_oracle/"+level+"?follow="+strings.Join(follow, ","))
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	want := map[string]int{}
+	in := bufio.NewReaderSize(body, 1<<20)
+	for {
+		line, err := in.ReadString('\n')
+		if err == io.EOF {
+			return want, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var head struct{ ResourceType string }
+		if err := json.Unmarshal([]byte(line), &head); err != nil {
+			return nil, err
+		}
+		left := false
+		for _, typ := range without {
+			left = left || typ == head.ResourceType
+		}
+		if !left {
+			want[strings.ReplaceAll(strings.TrimSuffix(line, "\n"), `"reference":"`+u.URL+`/`, `"reference":"`)]++
+		}
+	}
+}
+
+func (u *Upstream) control(ctx context.Context, path string) (io.ReadCloser, error) {
+	base, err := url.Parse(u.URL)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base.Scheme+"://"+base.Host+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := controls.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		_ = res.Body.Close()
+		return nil, fmt.Errorf("upstream %s: %s", path, res.Status)
+	}
+	return res.Body, nil
+}
+
+var controls = &http.Client{Timeout: 2 * time.Minute}
