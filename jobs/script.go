@@ -90,6 +90,9 @@ func (s *Store) run(ctx context.Context, name string, keys []string, args []any)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if s.o.Around != nil {
+		defer s.o.Around(name)()
+	}
 	word := NewID()
 	r, err := s.scripts[name].Run(ctx, s.o.Redis, keys, append([]any{word}, args...)...).Result()
 	if err != nil {

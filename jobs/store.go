@@ -26,6 +26,8 @@ type Options struct {
 	MaxRunning int           // jobs of one client that run at once; 2
 	MaxQueued  int           // further jobs of one client that may wait; 10
 	Log        *slog.Logger  // nil: discarded
+	// Around, when set, is called before every script with its name ("job/claim"); what it returns is called after.
+	Around func(script string) (after func())
 }
 
 // Store is the state of all exports. Many goroutines may use one; many processes may share one Redis.

@@ -67,7 +67,7 @@ func newInstance(ctx context.Context, cfg *config.Config, role string, log *slog
 		return nil, err
 	}
 	watch(metrics, in)
-	auditor := &auditor{log: in.audit, open: cfg.Audit.OnFailure == "open", warn: log, metrics: metrics}
+	auditor := &auditor{log: failpoints.audit(in.audit), open: cfg.Audit.OnFailure == "open", warn: log, metrics: metrics}
 	in.engine, err = fanout.New(fanout.Options{
 		Jobs: in.jobs, Store: in.store, Source: in.upstream, Audit: auditor, Log: log,
 		Workers: cfg.Workers, ChunkPatients: cfg.Export.ChunkPatients, FileSize: int64(cfg.Export.FileSize), Retention: cfg.Export.Retention,
@@ -93,7 +93,7 @@ func (in *instance) openStore() error {
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}
-	in.store = fs
+	in.store = failpoints.store(fs)
 	if in.cfg.State.Redis.IsSet() {
 		return nil
 	}
@@ -114,6 +114,7 @@ func (in *instance) openJobs(ctx context.Context) error {
 	in.closers = append(in.closers, stop)
 	in.jobs, err = jobs.New(jobs.Options{
 		Redis: client, MaxRunning: in.cfg.Export.JobsPerClient, MaxQueued: in.cfg.Export.QueuedPerClient, Log: in.log,
+		Around: failpoints.script,
 	})
 	return err
 }

@@ -88,6 +88,7 @@ Exit codes of every command: 0 done, 1 a problem (said on standard error), 2 wro
 		newJobsCommand(a),
 		newVersionCommand(a),
 	)
+	root.AddCommand(failpoints.commands(a)...)
 	return root
 }
 

@@ -162,10 +162,16 @@ func (j jtis) Use(ctx context.Context, client, jti string, exp time.Time) (bool,
 
 // auditor writes the audit log as audit.on_failure says: closed refuses what cannot be recorded, open lets it pass with a warning.
 type auditor struct {
-	log     *audit.Log
+	log     eventLog
 	open    bool
 	warn    *slog.Logger
 	metrics *telemetry.Metrics
+}
+
+// eventLog is the audit log as the auditor needs it.
+type eventLog interface {
+	Write(ctx context.Context, e audit.Event) error
+	Ready() error
 }
 
 func (a *auditor) Write(ctx context.Context, e audit.Event) error {
