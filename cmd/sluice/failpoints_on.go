@@ -78,7 +78,7 @@ func (f *failPoints) names() []string {
 		}
 	}
 	for i, p := range points {
-		points[i] = strings.ReplaceAll(p, " ", "-")
+		points[i] = strings.NewReplacer(" ", "-", "/", "-").Replace(p)
 	}
 	return points
 }
@@ -96,6 +96,7 @@ func (f *failPoints) commands(a *app) []*cobra.Command {
 }
 
 func (f *failPoints) script(name string) func() {
+	name = strings.ReplaceAll(name, "/", "-")
 	f.reach("before-redis-" + name)
 	return func() { f.reach("after-redis-" + name) }
 }

@@ -78,15 +78,37 @@ func (l *loop) run(ctx context.Context) error {
 
 // start builds and starts everything.
 func (l *loop) start(ctx context.Context) error {
-	b, err := stack.Build(ctx, l.dir, l.tags)
+	b, err := l.startUpstream(ctx)
 	if err != nil {
 		return err
+	}
+	if err := l.startReplicas(ctx, b, l.settings.replicas); err != nil {
+		return err
+	}
+	for _, r := range l.replicas {
+		if err := r.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loop) startUpstream(ctx context.Context) (stack.Binaries, error) {
+	b, err := stack.Build(ctx, l.dir, l.tags)
+	if err != nil {
+		return b, err
 	}
 	// Small pages make long chains: most kills fall into the middle of one.
 	l.upstream, err = stack.StartUpstream(b, l.dir, "-patients", fmt.Sprint(l.patients), "-extras", "-delay", l.delay.String(), "-max-count", "20")
 	if err != nil {
-		return err
+		return b, err
 	}
+	l.want, err = l.upstream.Oracle(ctx, "patient", followed, "Binary", "Group")
+	return b, err
+}
+
+// startReplicas prepares the replicas and what they share; they do not run yet.
+func (l *loop) startReplicas(ctx context.Context, b stack.Binaries, n int) (err error) {
 	state := stack.Section{}
 	if l.settings.redis {
 		if l.redis, err = stack.StartRedis(ctx, l.dir); err != nil {
@@ -106,7 +128,7 @@ func (l *loop) start(ctx context.Context) error {
 		"state":    state,
 	}
 	var addrs []string
-	for n := range l.settings.replicas {
+	for n := range n {
 		r, err := stack.NewReplica(b, l.dir, fmt.Sprintf("replica%d", n+1), settings)
 		if err != nil {
 			return err
@@ -118,12 +140,8 @@ func (l *loop) start(ctx context.Context) error {
 	}
 	for _, r := range l.replicas {
 		r.Env = []string{"SLUICE_SERVER_PUBLIC_URL=http://" + l.balancer.Addr + "/fhir"}
-		if err := r.Start(ctx); err != nil {
-			return err
-		}
 	}
-	l.want, err = l.upstream.Oracle(ctx, "patient", followed, "Binary", "Group")
-	return err
+	return nil
 }
 
 func (l *loop) close() {

@@ -22,6 +22,8 @@ type settings struct {
 	seed     uint64
 	dir      string
 	tags     string
+	points   bool
+	some     int
 }
 
 func main() {
@@ -43,6 +45,8 @@ func run(ctx context.Context, args []string) int {
 	flags.DurationVar(&s.max, "max", 1500*time.Millisecond, "most time between kills")
 	flags.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of the random moments")
 	flags.StringVar(&s.dir, "dir", "", "folder to work in; default: a new one, removed after success")
+	flags.BoolVar(&s.points, "points", false, "instead of random moments: kill once at each named point")
+	flags.IntVar(&s.some, "some", 0, "with -points: at so many of them, chosen by the seed; 0: all")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -61,7 +65,11 @@ func run(ctx context.Context, args []string) int {
 	}
 	fmt.Printf("seed %d\n", s.seed)
 	l := &loop{settings: s, random: rand.New(rand.NewPCG(s.seed, 0))}
-	err := l.run(ctx)
+	work := l.run
+	if s.points {
+		work = l.points
+	}
+	err := work(ctx)
 	l.close()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "FAIL: %v\nlogs and data are in %s\n", err, s.dir)

@@ -77,3 +77,19 @@ func ReadProgress(ctx context.Context, dir, job string) (Progress, error) {
 	}
 	return p, err
 }
+
+// Objects returns the keys below the prefix of one export.
+func Objects(ctx context.Context, dir, job string) ([]string, error) {
+	s, err := filestore.New(dir)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for info, err := range s.List(ctx, export.Prefix(job)) {
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, info.Key)
+	}
+	return keys, nil
+}
