@@ -34,14 +34,42 @@ func PlanPartKey(job, attempt string, n int) string {
 	return fmt.Sprintf("%splan/%s.%05d.ndjson.gz", Prefix(job), attempt, n)
 }
 
+// ChunkID names a piece of work: a chunk of a plan by its number, or a child that was split off it.
+type ChunkID string
+
+// PlanChunk returns the id of chunk n of the plans.
+func PlanChunk(n int64) ChunkID { return ChunkID(fmt.Sprintf("%08d", n)) }
+
+// Child returns the id of the k-th child that segment seq of a chunk splits off: derived, so that whoever tells it anew tells the same.
+func (c ChunkID) Child(seq, k int) ChunkID { return ChunkID(fmt.Sprintf("%s-%05d-%d", c, seq, k)) }
+
+// Root returns the number of the plan's chunk that c is or comes from.
+func (c ChunkID) Root() (n int64, ok bool) {
+	digits, _, _ := strings.Cut(string(c), "-")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return n, err == nil
+}
+
+// Parent returns the chunk, segment and place that a child was split off at; ok is false for a chunk of a plan.
+func (c ChunkID) Parent() (parent ChunkID, seq, k int, ok bool) {
+	parts := strings.Split(string(c), "-")
+	if len(parts) < 3 {
+		return "", 0, 0, false
+	}
+	last := len(parts) - 2
+	seq, err1 := strconv.Atoi(parts[last])
+	k, err2 := strconv.Atoi(parts[last+1])
+	return ChunkID(strings.Join(parts[:last], "-")), seq, k, err1 == nil && err2 == nil
+}
+
 // PartKey returns the key of one part: the rows of one type in one segment.
-func PartKey(job, typ string, chunk int64, seq int, attempt string, n int) string {
-	return fmt.Sprintf("%soutput/%s/%08d.%05d.%s-%d.ndjson.gz", Prefix(job), typ, chunk, seq, attempt, n)
+func PartKey(job, typ string, chunk ChunkID, seq int, attempt string, n int) string {
+	return fmt.Sprintf("%soutput/%s/%s.%05d.%s-%d.ndjson.gz", Prefix(job), typ, chunk, seq, attempt, n)
 }
 
 // ErrorPartKey returns the key of the OperationOutcome lines of one segment.
-func ErrorPartKey(job string, chunk int64, seq int, attempt string) string {
-	return fmt.Sprintf("%serrors/%08d.%05d.%s.ndjson.gz", Prefix(job), chunk, seq, attempt)
+func ErrorPartKey(job string, chunk ChunkID, seq int, attempt string) string {
+	return fmt.Sprintf("%serrors/%s.%05d.%s.ndjson.gz", Prefix(job), chunk, seq, attempt)
 }
 
 // FinalErrorPartKey returns the key of the OperationOutcome lines that only the finisher can write: what failed in whole.
@@ -53,29 +81,29 @@ func FinalErrorPartKey(job, attempt string) string {
 func CommitPrefix(job string) string { return Prefix(job) + "commits/" }
 
 // ChunkCommitPrefix is the prefix of the commit records of one chunk.
-func ChunkCommitPrefix(job string, chunk int64) string {
-	return fmt.Sprintf("%s%08d.", CommitPrefix(job), chunk)
+func ChunkCommitPrefix(job string, chunk ChunkID) string {
+	return fmt.Sprintf("%s%s.", CommitPrefix(job), chunk)
 }
 
 // CommitKey returns the key of the commit record of one segment.
-func CommitKey(job string, chunk int64, seq int) string {
+func CommitKey(job string, chunk ChunkID, seq int) string {
 	return fmt.Sprintf("%s%05d.json", ChunkCommitPrefix(job, chunk), seq)
 }
 
 // ParseCommitKey returns the chunk and the sequence number that a commit record's key names.
-func ParseCommitKey(job, key string) (chunk int64, seq int, ok bool) {
+func ParseCommitKey(job, key string) (chunk ChunkID, seq int, ok bool) {
 	name, found := strings.CutPrefix(key, CommitPrefix(job))
 	if !found {
-		return 0, 0, false
+		return "", 0, false
 	}
 	name, found = strings.CutSuffix(name, ".json")
 	c, s, dot := strings.Cut(name, ".")
 	if !found || !dot {
-		return 0, 0, false
+		return "", 0, false
 	}
-	chunk, err1 := strconv.ParseInt(c, 10, 64)
-	seq, err2 := strconv.Atoi(s)
-	return chunk, seq, err1 == nil && err2 == nil
+	_, isChunk := ChunkID(c).Root()
+	seq, err := strconv.Atoi(s)
+	return ChunkID(c), seq, err == nil && isChunk
 }
 
 // FileKey returns the key of the extent table of one virtual file, written by one finishing attempt.

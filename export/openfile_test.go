@@ -24,7 +24,7 @@ func putFile(t testing.TB, s storage.Store, parts ...[]byte) *export.File {
 	f := &export.File{Format: export.Format, Name: "Observation.0001.ndjson", Type: "Observation"}
 	for i, raw := range parts {
 		body, stat := writePart(t, raw)
-		key := export.PartKey("job", "Observation", int64(i), 0, "attempt", 0)
+		key := export.PartKey("job", "Observation", export.PlanChunk(int64(i)), 0, "attempt", 0)
 		if err := storage.Put(context.Background(), s, key, body, storage.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}

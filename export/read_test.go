@@ -26,7 +26,7 @@ func records() []struct {
 	read      func(ctx context.Context, s storage.Store) (any, error)
 } {
 	_, stat := partOf("{}\n")
-	part := export.Part{Key: export.PartKey("j1", "Patient", 7, 2, "att", 0), Type: "Patient", PartStat: stat}
+	part := export.Part{Key: export.PartKey("j1", "Patient", export.PlanChunk(7), 2, "att", 0), Type: "Patient", PartStat: stat}
 	fileKey := export.FileKey("j1", "att", "Patient.0001.ndjson")
 	return []struct {
 		name, key string
@@ -41,10 +41,10 @@ func records() []struct {
 			func(ctx context.Context, s storage.Store) (any, error) { return export.ReadPlan(ctx, s, "j1", 0) }},
 		{"plan of a wave", export.PlanKey("j1", 2), &export.Plan{Format: 1, Attempt: "att", Wave: 2, Base: 3, ChunkSize: 100},
 			func(ctx context.Context, s storage.Store) (any, error) { return export.ReadPlan(ctx, s, "j1", 2) }},
-		{"commit", export.CommitKey("j1", 7, 2), &export.Commit{Format: 1, Attempt: "att", Chunk: 7, Seq: 2, Written: noon, Parts: []export.Part{part},
+		{"commit", export.CommitKey("j1", export.PlanChunk(7), 2), &export.Commit{Format: 1, Attempt: "att", Chunk: export.PlanChunk(7), Seq: 2, Written: noon, Parts: []export.Part{part},
 			Continue: &export.Position{Type: 1, Item: 40, Next: "?page=2"}, ChainIDs: []byte{0, 1, 2, 255}},
 			func(ctx context.Context, s storage.Store) (any, error) {
-				return export.ReadCommit(ctx, s, export.CommitKey("j1", 7, 2))
+				return export.ReadCommit(ctx, s, export.CommitKey("j1", export.PlanChunk(7), 2))
 			}},
 		{"manifest", export.ManifestKey("j1"), &export.Manifest{Format: 1, Job: "j1", State: "complete", Finished: noon, Expires: noon,
 			Output:  []export.FileInfo{{Name: "Patient.0001.ndjson", Type: "Patient", Lines: 1, Raw: 3, Key: fileKey}},

@@ -53,12 +53,16 @@ type PlanPart struct {
 type Commit struct {
 	Format   int       `json:"format"`
 	Attempt  string    `json:"attempt"`
-	Chunk    int64     `json:"chunk"`
+	Chunk    ChunkID   `json:"chunk"`
 	Seq      int       `json:"seq"`
 	Written  time.Time `json:"written"`
 	Parts    []Part    `json:"parts,omitempty"`
 	Errors   []Part    `json:"errors,omitempty"`
 	Continue *Position `json:"continue,omitempty"` // where the next segment goes on; nil: the chunk is closed
+
+	// Children are pieces of the chunk's work that others may do; Until is where the chunk itself ends from now on.
+	Children []Child   `json:"children,omitempty"`
+	Until    *Position `json:"until,omitempty"`
 
 	// ChainIDs are the rows met in this segment by the item that Continue stands in, so that a restarted chain repeats nothing:
 	// 17 bytes a row, a 128-bit hash of "Type/id" and 1 if the row was written, 0 if it was met and left out.
@@ -70,6 +74,13 @@ type Commit struct {
 	Chains     []ChainStat `json:"chains,omitempty"`     // sums of the chains closed in this segment, per type
 	Patients   int64       `json:"patients,omitempty"`   // patients finished with this segment
 	Requests   int64       `json:"requests,omitempty"`   // pages asked for
+}
+
+// Child is a piece of a chunk that was split off: the chains from From on and before Until (nil: to the end of the chunk).
+type Child struct {
+	ID    ChunkID   `json:"id"`
+	From  Position  `json:"from"`
+	Until *Position `json:"until,omitempty"`
 }
 
 // Part is one object that a commit record names.
@@ -89,6 +100,17 @@ type Position struct {
 	Next  string `json:"next,omitempty"`  // the next link of the last complete page; "": begin the split at its first page
 	Total *int64 `json:"total,omitempty"` // what the upstream said this split has
 	Seen  int64  `json:"seen,omitempty"`  // distinct rows seen of this split
+}
+
+// Before tells that the chain at p comes before the one at q; the page does not matter.
+func (p Position) Before(q Position) bool {
+	if p.Type != q.Type {
+		return p.Type < q.Type
+	}
+	if p.Item != q.Item {
+		return p.Item < q.Item
+	}
+	return p.Split < q.Split
 }
 
 // Failure is one search that finally failed: the scope and the reason, for the error files.

@@ -16,7 +16,7 @@ import (
 )
 
 func commitBy(attempt string) *export.Commit {
-	return &export.Commit{Format: export.Format, Attempt: attempt, Chunk: 1, Seq: 1}
+	return &export.Commit{Format: export.Format, Attempt: attempt, Chunk: export.PlanChunk(1), Seq: 1}
 }
 
 func TestWriteOnce(t *testing.T) {
@@ -56,7 +56,7 @@ func TestWriteOnce(t *testing.T) {
 		}, errLost, "mine"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s, key := memstore.New(), export.CommitKey("j1", 1, 1)
+			s, key := memstore.New(), export.CommitKey("j1", export.PlanChunk(1), 1)
 			if tc.before != "" {
 				if err := export.WriteOnce(t.Context(), s, key, commitBy(tc.before)); err != nil {
 					t.Fatal(err)
@@ -82,7 +82,7 @@ func TestWriteOnce(t *testing.T) {
 
 // The deadline passes after the record is there and before the answer: the look that settles it needs a context of its own.
 func TestWriteOnceSettlesAfterTheDeadline(t *testing.T) {
-	s, key := memstore.New(), export.CommitKey("j1", 1, 1)
+	s, key := memstore.New(), export.CommitKey("j1", export.PlanChunk(1), 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.Hook = func(op, _ string) error {
 		if op == "committed" {

@@ -17,13 +17,15 @@ type chunkRun struct {
 	e      *Engine
 	j      *job
 	lease  jobs.Lease
-	n      int64
+	id     export.ChunkID
 	first  *export.Plan // the plan of the first pass: time window and searches
 	shape  *shape
 	bases  []string
 	wanted map[string]fhir.TypeSearch // types that are followed by reference
 
 	pos     export.Position
+	until   *export.Position // where the chunk ends because the rest was split off; nil: at its end
+	claimed time.Time
 	attempt string
 	seq     int
 	seg     *segment
@@ -39,9 +41,9 @@ type chunkRun struct {
 	patient func(id string) (int, bool, error)
 }
 
-// chunk works on chunk n until it is closed, or until it must be put back.
-func (e *Engine) chunk(ctx, drain context.Context, j *job, l jobs.Lease, n int64) error {
-	r, closed, err := e.openChunk(ctx, j, l, n)
+// chunk works on a chunk until it is closed, or until it must be put back.
+func (e *Engine) chunk(ctx, drain context.Context, j *job, l jobs.Lease, id export.ChunkID) error {
+	r, closed, err := e.openChunk(ctx, j, l, id)
 	if err != nil {
 		return err
 	}
@@ -54,7 +56,11 @@ func (e *Engine) chunk(ctx, drain context.Context, j *job, l jobs.Lease, n int64
 }
 
 // openChunk reads what is committed of the chunk and prepares to go on from there.
-func (e *Engine) openChunk(ctx context.Context, j *job, l jobs.Lease, n int64) (*chunkRun, bool, error) {
+func (e *Engine) openChunk(ctx context.Context, j *job, l jobs.Lease, id export.ChunkID) (*chunkRun, bool, error) {
+	n, ok := id.Root()
+	if !ok {
+		return nil, false, fmt.Errorf("%q is no chunk: left to a newer version", id)
+	}
 	first, err := j.plan(ctx, e.Store, 0)
 	if err != nil {
 		return nil, false, err
@@ -64,12 +70,15 @@ func (e *Engine) openChunk(ctx context.Context, j *job, l jobs.Lease, n int64) (
 		return nil, false, err
 	}
 	r := &chunkRun{
-		e: e, j: j, lease: l, n: n, first: first, bases: e.Source.Bases(), wanted: j.followed(first), attempt: randomID(),
+		e: e, j: j, lease: l, id: id, claimed: time.Now(), first: first, bases: e.Source.Bases(), wanted: j.followed(first), attempt: randomID(),
 		seen: map[rowID]bool{}, refs: map[string]struct{}{}, tries: map[string]*tries{}, caution: newCaution(l),
 	}
 	r.put = func(p *openPart) (export.Part, error) { return p.put(ctx, e.Store) }
 	r.patient = func(id string) (int, bool, error) { return r.place(ctx, id) }
 	if r.shape, err = e.shapeOf(ctx, j, p, n); err != nil {
+		return nil, false, err
+	}
+	if err := r.born(ctx); err != nil {
 		return nil, false, err
 	}
 	closed, err := r.resume(ctx)
@@ -80,12 +89,15 @@ func (e *Engine) openChunk(ctx context.Context, j *job, l jobs.Lease, n int64) (
 // resume adopts all commit records of the chunk: whoever wrote them, they are the truth.
 func (r *chunkRun) resume(ctx context.Context) (closed bool, err error) {
 	for ; ; r.seq++ {
-		c, err := export.ReadCommit(ctx, r.e.Store, export.CommitKey(r.j.id, r.n, r.seq))
+		c, err := export.ReadCommit(ctx, r.e.Store, export.CommitKey(r.j.id, r.id, r.seq))
 		if errors.Is(err, storage.ErrNotExist) {
 			return false, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("read commit %d of chunk %d: %w", r.seq, r.n, err)
+			return false, fmt.Errorf("read commit %d of chunk %s: %w", r.seq, r.id, err)
+		}
+		if err := r.announce(ctx, c); err != nil {
+			return false, err
 		}
 		if c.Continue == nil {
 			return true, nil
@@ -106,7 +118,7 @@ func (r *chunkRun) resume(ctx context.Context) (closed bool, err error) {
 func sameItem(a, b export.Position) bool { return a.Type == b.Type && a.Item == b.Item }
 
 func (r *chunkRun) newSegment() {
-	r.seg = r.e.newSegment(r.j.id, r.attempt, r.n, r.seq)
+	r.seg = r.e.newSegment(r.j.id, r.attempt, r.id, r.seq)
 	r.stats = map[string]*export.ChainStat{}
 }
 
@@ -129,7 +141,7 @@ func (r *chunkRun) run(ctx, drain context.Context) error {
 			return err
 		}
 		next, more := r.shape.after(r.pos)
-		if !more {
+		if !more || r.until != nil && !next.Before(*r.until) {
 			return r.checkpoint(ctx, nil)
 		}
 		if next.Type != r.pos.Type {
@@ -161,6 +173,11 @@ func (r *chunkRun) border(ctx, drain context.Context) error {
 			return err
 		}
 		r.caution.committed()
+	}
+	if r.worthSplitting() {
+		if err := r.split(ctx); err != nil {
+			return err
+		}
 	}
 	if r.e.held.outOfTouch(redisPatience) {
 		return &putBack{reason: "the state store cannot be reached"}

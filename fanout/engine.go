@@ -36,6 +36,7 @@ type Options struct {
 	Margin     time.Duration // how far transactionTime stays behind the upstream's clock; 10 s
 	Depth      int           // reference waves; 3
 	Heartbeat  time.Duration // how often leases are renewed and cancellations noticed; 1 s
+	SplitAfter time.Duration // how long a chunk is worked on before it is split for idle workers; 30 s
 	Poll       time.Duration // how often an idle worker asks for work; 250 ms
 	Reconcile  time.Duration // how often storage is compared with the index; 15 s
 	Drain      time.Duration // how long running pages may take after Run's context has ended; 15 s
@@ -74,6 +75,7 @@ func New(o Options) (*Engine, error) {
 	def(&o.Margin, 10*time.Second)
 	def(&o.Depth, 3)
 	def(&o.Heartbeat, time.Second)
+	def(&o.SplitAfter, 30*time.Second)
 	def(&o.Poll, 250*time.Millisecond)
 	def(&o.Reconcile, 15*time.Second)
 	def(&o.Drain, 15*time.Second)

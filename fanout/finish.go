@@ -119,27 +119,36 @@ func lineCount(files []export.FileInfo) (n int64) {
 	return n
 }
 
-// closedChunks checks that every planned chunk has its last record.
+// closedChunks checks that every planned chunk, and every piece split off one, has its last record.
 type closedChunks struct {
-	total int64
-	done  map[int64]bool
+	total    int64
+	done     map[export.ChunkID]bool
+	children []export.ChunkID
 }
 
 func newClosedChunks(plans []*export.Plan) *closedChunks {
 	last := plans[len(plans)-1]
-	return &closedChunks{total: last.Base + last.Chunks, done: map[int64]bool{}}
+	return &closedChunks{total: last.Base + last.Chunks, done: map[export.ChunkID]bool{}}
 }
 
 func (c *closedChunks) add(r *export.Commit) {
 	if r.Continue == nil {
 		c.done[r.Chunk] = true
 	}
+	for _, child := range r.Children {
+		c.children = append(c.children, child.ID)
+	}
 }
 
 func (c *closedChunks) check() error {
 	for n := range c.total {
-		if !c.done[n] {
+		if !c.done[export.PlanChunk(n)] {
 			return fmt.Errorf("chunk %d of %d is not closed", n, c.total)
+		}
+	}
+	for _, child := range c.children {
+		if !c.done[child] {
+			return fmt.Errorf("chunk %s is not closed", child)
 		}
 	}
 	return nil

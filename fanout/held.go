@@ -15,7 +15,8 @@ var errLost = errors.New("lease lost")
 // held knows the leases this process holds, and how to stop the work under each.
 type held struct {
 	mu     sync.Mutex
-	silent time.Time // since when Redis has not answered; zero: it does
+	hungry map[string]bool // jobs of which somebody found nothing to do lately
+	silent time.Time       // since when Redis has not answered; zero: it does
 	m      map[heldKey]heldLease
 }
 
@@ -76,16 +77,27 @@ func (h *held) cancelJob(job string) {
 // redisPatience is how long work goes on when Redis does not answer. After it no page is begun: the lease has run out, or soon will.
 const redisPatience = 10 * time.Second
 
-// heard notes whether Redis answered.
-func (h *held) heard(err error) {
+// heard notes whether Redis answered, and whose workers are idle.
+func (h *held) heard(hungry []string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.hungry = map[string]bool{}
+	for _, job := range hungry {
+		h.hungry[job] = true
+	}
 	switch {
 	case err == nil:
 		h.silent = time.Time{}
 	case h.silent.IsZero():
 		h.silent = time.Now()
 	}
+}
+
+// isHungry tells that workers of a job are idle.
+func (h *held) isHungry(job string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.hungry[job]
 }
 
 // outOfTouch tells that Redis has been silent for longer than d.
@@ -108,9 +120,9 @@ func (e *Engine) heartbeats(ctx context.Context) {
 			continue
 		}
 		beat, done := context.WithTimeout(ctx, 5*time.Second)
-		lost, err := e.Jobs.Heartbeat(beat, e.owner, ls)
+		lost, hungry, err := e.Jobs.Heartbeat(beat, e.owner, ls)
 		done()
-		e.held.heard(err)
+		e.held.heard(hungry, err)
 		if err != nil {
 			e.Log.WarnContext(ctx, "heartbeat", "error", err)
 			continue

@@ -95,9 +95,20 @@ func (e *Engine) snapshot(ctx context.Context, id string) (jobs.Snapshot, error)
 	}
 	last := plans[len(plans)-1]
 	snap.Total = last.Base + last.Chunks
+	snap.Children = map[string]bool{}
+	closed := 0
 	err = e.commits(ctx, j, func(c *export.Commit) error {
-		if c.Continue == nil {
-			snap.Done = append(snap.Done, c.Chunk)
+		_, _, _, child := c.Chunk.Parent()
+		switch n, ok := c.Chunk.Root(); {
+		case c.Continue != nil:
+		case child:
+			snap.Children[itemChild(c.Chunk)] = true
+			closed++
+		case ok:
+			snap.Done = append(snap.Done, n)
+		}
+		for _, child := range c.Children {
+			snap.Children[itemChild(child.ID)] = snap.Children[itemChild(child.ID)]
 		}
 		for _, p := range c.Parts {
 			snap.Types[p.Type] += p.Lines
@@ -110,7 +121,7 @@ func (e *Engine) snapshot(ctx context.Context, id string) (jobs.Snapshot, error)
 		return nil
 	})
 	next := e.nextItem(j, last.Wave, last.Chunks)
-	if int64(len(snap.Done)) == snap.Total {
+	if int64(len(snap.Done)) == snap.Total && closed == len(snap.Children) {
 		snap.Ready = []string{next}
 	} else {
 		snap.Next = next

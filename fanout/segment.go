@@ -38,7 +38,7 @@ type pending struct {
 	errs bool
 }
 
-func (e *Engine) newSegment(job, attempt string, chunk int64, seq int) *segment {
+func (e *Engine) newSegment(job, attempt string, chunk export.ChunkID, seq int) *segment {
 	return &segment{
 		e: e, job: job, attempt: attempt, began: time.Now(), rows: map[string]int64{}, open: map[string]*openPart{},
 		record: export.Commit{Format: export.Format, Attempt: attempt, Chunk: chunk, Seq: seq},
@@ -165,7 +165,7 @@ func (s *segment) publish(ctx context.Context, next *export.Position) (*export.C
 		} // else an earlier try of ours did it
 	}
 	if err != nil {
-		return nil, fmt.Errorf("commit %d of chunk %d: %w", r.Seq, r.Chunk, err)
+		return nil, fmt.Errorf("commit %d of chunk %s: %w", r.Seq, r.Chunk, err)
 	}
 	if s.e.Rows != nil {
 		for typ, n := range s.rows {

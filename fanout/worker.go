@@ -9,16 +9,19 @@ import (
 	"strings"
 	"time"
 
+	"sluice/export"
 	"sluice/jobs"
 )
 
-// Items of a job, as package jobs hands them out: "plan", chunks "c<N>", waves "wave<k>", "finish".
+// Items of a job, as package jobs hands them out: "plan", chunks "c<N>", pieces split off them "k<id>", waves "wave<k>", "finish".
 const (
 	itemPlan   = "plan"
 	itemFinish = "finish"
 )
 
 func itemWave(k int) string { return "wave" + strconv.Itoa(k) }
+
+func itemChild(id export.ChunkID) string { return "k" + string(id) }
 
 func parseItem(item string) (kind string, n int64) {
 	for _, kind := range []string{"wave", "c"} {
@@ -107,11 +110,14 @@ func (e *Engine) attempt(ctx, drain context.Context, l jobs.Lease) (err error, p
 	if j == nil { // tombstone, or no spec: nothing to do here any more
 		return e.Jobs.Cancel(ctx, l.Job), false
 	}
+	if child, ok := strings.CutPrefix(l.Item, "k"); ok {
+		return e.chunk(ctx, drain, j, l, export.ChunkID(child)), false
+	}
 	switch kind, n := parseItem(l.Item); kind {
 	case itemPlan:
 		return e.plan(ctx, j, l), false
 	case "c":
-		return e.chunk(ctx, drain, j, l, n), false
+		return e.chunk(ctx, drain, j, l, export.PlanChunk(n)), false
 	case "wave":
 		return e.wave(ctx, j, l, int(n)), false
 	case itemFinish:

@@ -174,6 +174,7 @@ func TestRedisAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := Lease{Job: NewID(), Client: "a", Item: "c0", Owner: "w1"}
+	_, _, heartbeatErr := s.Heartbeat(ctx, "w1", []Lease{l})
 	for name, err := range map[string]error{
 		"ping":      s.Ping(ctx),
 		"check":     s.Check(ctx),
@@ -184,7 +185,8 @@ func TestRedisAway(t *testing.T) {
 		"cancel":    s.Cancel(ctx, l.Job),
 		"forget":    s.Forget(ctx, l.Job),
 		"claim":     second(s.Claim(ctx, "w1")),
-		"heartbeat": second(s.Heartbeat(ctx, "w1", []Lease{l})),
+		"heartbeat": heartbeatErr,
+		"split":     s.Split(ctx, l, []string{"k00000000-00000-0"}),
 		"complete":  s.Complete(ctx, l),
 		"restore":   second(s.Restore(ctx, Snapshot{ID: l.Job, Client: "a"})),
 		"jti":       second(s.UseJTI(ctx, "a", "1", time.Now())),

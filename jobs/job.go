@@ -29,8 +29,8 @@ type Job struct {
 	ID, Client string
 	State      State
 	Created    time.Time
-	Total      int64 // chunks planned so far
-	Done       int64 // chunks completed
+	Total      int64 // chunks planned so far, and pieces split off them
+	Done       int64 // of these, those completed
 	Leased     int64 // pieces of work in somebody's hands
 	Counters   Counters
 	Types      map[string]int64 // rows per type
@@ -48,10 +48,11 @@ type Counters struct {
 type Snapshot struct {
 	ID, Client string
 	Created    time.Time
-	Total      int64    // chunks planned so far
-	Done       []int64  // chunks that are closed
-	Next       string   // the stage that follows when all chunks are done
-	Ready      []string // stages to be worked on now, such as "plan"; chunks need no mention
+	Total      int64           // chunks planned so far
+	Done       []int64         // chunks that are closed
+	Children   map[string]bool // items split off chunks; true: closed
+	Next       string          // the stage that follows when all chunks are done
+	Ready      []string        // stages to be worked on now, such as "plan"; chunks need no mention
 	Counters   Counters
 	Types      map[string]int64 // rows per type
 }
@@ -59,7 +60,7 @@ type Snapshot struct {
 // Lease is one piece of work in the hands of one worker.
 type Lease struct {
 	Job, Client string
-	Item        string // "c<N>" for chunk N, else the name of a stage
+	Item        string // "c<N>" for chunk N, "k<id>" for a piece split off one, else the name of a stage
 	Token       int64  // fence of the item: 1 is the first claim ever; above 1 somebody may have begun before
 	Epoch       string // fence of the job: changed by Cancel and Restore
 	Owner       string

@@ -10,8 +10,9 @@ import (
 )
 
 // Heartbeat extends the leases of owner by their full time, counted by the clock of Redis, and returns those that are lost: taken
-// over, or their job has ended. After an error the leases that are neither lost nor extended live on until they run out.
-func (s *Store) Heartbeat(ctx context.Context, owner string, ls []Lease) (lost []Lease, err error) {
+// over, or their job has ended; and the jobs of which somebody asked for work lately and found none: their long chunks are worth
+// splitting. After an error the leases that are neither lost nor extended live on until they run out.
+func (s *Store) Heartbeat(ctx context.Context, owner string, ls []Lease) (lost []Lease, hungry []string, err error) {
 	byJob, order := map[string][]Lease{}, []string{}
 	for _, l := range ls {
 		if l.Owner != owner {
@@ -33,13 +34,16 @@ func (s *Store) Heartbeat(ctx context.Context, owner string, ls []Lease) (lost [
 			err = errors.Join(err, jerr)
 			continue
 		}
+		if r.num(0) == 1 {
+			hungry = append(hungry, id)
+		}
 		for n, l := range byJob[id] {
-			if r.num(n) != 1 {
+			if r.num(n+1) != 1 {
 				lost = append(lost, l)
 			}
 		}
 	}
-	return lost, err
+	return lost, hungry, err
 }
 
 // Checkpoint adds the counters of one committed segment to those of the job. A seq of an item counts once, whoever reports it, so it
@@ -53,13 +57,30 @@ func (s *Store) Checkpoint(ctx context.Context, l Lease, seq int64, c Counters, 
 	return err
 }
 
-// Complete says that a chunk is done; after the last one the next stage is ready. It may be called again.
+// Split makes pieces that were split off the chunk of a lease ready for others; they are items "k<id>". It may be called again, also
+// when they are done.
+func (s *Store) Split(ctx context.Context, l Lease, children []string) error {
+	args := []any{l.Item, l.Token, l.Epoch}
+	for _, child := range children {
+		if !isChild(child) {
+			return fmt.Errorf("split %s of job %s: %q is no name for a child", l.Item, l.Job, child)
+		}
+		args = append(args, child)
+	}
+	_, err := s.held(ctx, "split", l, args...)
+	return err
+}
+
+// Complete says that a chunk, or a piece split off one, is done; after the last one the next stage is ready. It may be called again.
 func (s *Store) Complete(ctx context.Context, l Lease) error {
-	n, ok := chunkNumber(l.Item)
-	if !ok {
+	number := ""
+	switch n, isChunk := chunkNumber(l.Item); {
+	case isChunk:
+		number = strconv.FormatInt(n, 10)
+	case !isChild(l.Item):
 		return fmt.Errorf("complete %s of job %s: not a chunk", l.Item, l.Job)
 	}
-	r, err := s.held(ctx, "complete", l, l.Item, l.Token, l.Epoch, n)
+	r, err := s.held(ctx, "complete", l, l.Item, l.Token, l.Epoch, number)
 	if err != nil {
 		return err
 	}
@@ -120,6 +141,12 @@ func (s *Store) held(ctx context.Context, name string, l Lease, args ...any) (re
 		return nil, fmt.Errorf("%s %s of job %s: %w", name, l.Item, l.Job, ErrLeaseLost)
 	}
 	return r, nil
+}
+
+// isChild tells that an item is a piece split off a chunk.
+func isChild(item string) bool {
+	id, ok := strings.CutPrefix(item, "k")
+	return ok && id != "" && !strings.Contains(id, ":")
 }
 
 // chunkNumber returns N of "c<N>".

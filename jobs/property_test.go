@@ -211,7 +211,7 @@ func (w *world) heartbeat(rt *rapid.T) {
 			ls, hs = append(ls, h.Lease), append(hs, h)
 		}
 	}
-	lost, err := w.Heartbeat(rt.Context(), owner, ls)
+	lost, _, err := w.Heartbeat(rt.Context(), owner, ls)
 	w.ok(rt, err)
 	for _, h := range hs {
 		if slices.Contains(lost, h.Lease) {

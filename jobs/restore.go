@@ -34,7 +34,14 @@ func (s *Store) Restore(ctx context.Context, snap Snapshot) (bool, error) {
 	c := snap.Counters
 	args := []any{
 		snap.ID, snap.Client, newEpoch(), created, snap.Total, done, bits, snap.Next, stage,
-		c.Patients, c.Rows, c.Bytes, c.Errors, c.Requests,
+		c.Patients, c.Rows, c.Bytes, c.Errors, c.Requests, len(snap.Children),
+	}
+	for child, done := range snap.Children {
+		state := "open"
+		if done {
+			state = "done"
+		}
+		args = append(args, child, state)
 	}
 	for typ, rows := range snap.Types {
 		args = append(args, typ, rows)

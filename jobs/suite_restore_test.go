@@ -16,7 +16,7 @@ func testRestore(t *testing.T, b *bench) {
 	id := b.planned("a", 20)
 	before := b.claim()
 	b.flush()
-	if lost, err := b.Heartbeat(ctx, "w1", []Lease{before}); err != nil || len(lost) != 1 {
+	if lost, _, err := b.Heartbeat(ctx, "w1", []Lease{before}); err != nil || len(lost) != 1 {
 		t.Errorf("lost %v, %v, want the lease from before", lost, err)
 	}
 	created := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)

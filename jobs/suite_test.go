@@ -39,6 +39,7 @@ func suite(t *testing.T, open func(testing.TB) redis.UniversalClient) {
 		{"everything said twice", testTwice, Options{}},
 		{"release", testRelease, Options{}},
 		{"panics and deaths", testTrouble, Options{}},
+		{"pieces split off", testSplit, Options{}},
 		{"cancel", testCancel, Options{MaxRunning: 1, MaxQueued: 1}},
 		{"failing from any piece of work", testFail, Options{}},
 		{"unknown jobs", testUnknown, Options{}},
@@ -251,21 +252,21 @@ func testHeartbeat(t *testing.T, b *bench) {
 		b.expire(ls[n])
 	}
 	b.expire(ls[3])
-	lost, err := b.Heartbeat(ctx, "w1", ls[:3]) // late, but nobody has taken them
+	lost, _, err := b.Heartbeat(ctx, "w1", ls[:3]) // late, but nobody has taken them
 	if err != nil || len(lost) != 0 {
 		t.Fatalf("lost %v, %v, want none", lost, err)
 	}
 	taken := b.claim()
-	lost, err = b.Heartbeat(ctx, "w1", ls)
+	lost, _, err = b.Heartbeat(ctx, "w1", ls)
 	if d := cmp.Diff([]Lease{ls[3]}, lost); d != "" || err != nil {
 		t.Errorf("%v, lost: -want +got\n%s", err, d)
 	}
 	b.noError(b.Cancel(ctx, taken.Job))
-	lost, err = b.Heartbeat(ctx, "w1", []Lease{taken})
+	lost, _, err = b.Heartbeat(ctx, "w1", []Lease{taken})
 	if len(lost) != 1 || err != nil {
 		t.Errorf("lost %v, %v, want the one of the cancelled job", lost, err)
 	}
-	if _, err = b.Heartbeat(ctx, "w2", ls[:1]); err == nil {
+	if _, _, err = b.Heartbeat(ctx, "w2", ls[:1]); err == nil {
 		t.Error("a heartbeat for the lease of another worker went through")
 	}
 }
@@ -398,7 +399,7 @@ func testUnknown(t *testing.T, b *bench) {
 		}
 		b.noError(b.Forget(ctx, id))
 	}
-	if lost, err := b.Heartbeat(ctx, "w1", []Lease{l}); err != nil || len(lost) != 1 {
+	if lost, _, err := b.Heartbeat(ctx, "w1", []Lease{l}); err != nil || len(lost) != 1 {
 		t.Errorf("lost %v, %v, want the one", lost, err)
 	}
 	if err := b.Complete(ctx, l); !errors.Is(err, ErrLeaseLost) {

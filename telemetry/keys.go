@@ -6,7 +6,7 @@ import "slices"
 // contents, no patient or group ids, no URL queries. test/arch checks that the code logs no others.
 var keys = map[string]bool{
 	// who and what
-	"job": true, "client": true, "request": true, "item": true, "chunk": true, "seq": true, "wave": true, "owner": true, "attempt": true,
+	"job": true, "client": true, "request": true, "item": true, "chunk": true, "seq": true, "wave": true, "owner": true, "left": true, "given": true, "attempt": true,
 	"type": true, "types": true, "level": true, "state": true, "reason": true, "kind": true,
 	// HTTP
 	"method": true, "route": true, "status": true, "code": true, "op": true, "remote": true, "listener": true,

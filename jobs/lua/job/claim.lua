@@ -2,7 +2,7 @@
 -- ARGV: owner, lease (ms), what the claim is charged.
 -- Returns 'leased', item, token, epoch, panics, deaths | 'idle', ms until something may change | 'gone', state ('' = no such job).
 -- Invariant: an item is ready, leased or done, never two of them; each claim of an item has a higher token than all before.
-local r = redis.call('HMGET', s, 'state', 'epoch', 'total', 'done', 'n', 'stage', 'base', 'cps')
+local r = redis.call('HMGET', s, 'state', 'epoch', 'total', 'done', 'n', 'stage', 'base', 'cps', 'kids', 'kdone')
 local state, epoch, total, done, n, stage = r[1], r[2], tonumber(r[3]), tonumber(r[4]), tonumber(r[5]), r[6]
 if state == 'pending' then
   return answer('idle', 1000)
@@ -38,7 +38,17 @@ local function mend()
   end
   local known = redis.call('ZCARD', q) + redis.call('ZCARD', l)
   if redis.call('HGET', s, 'stage') ~= '' then known = known - 1 end
-  if known < total - done then
+  local kids = tonumber(r[9] or 0) - tonumber(r[10] or 0)
+  if known < total - done + kids and kids > 0 then
+    local fields = redis.call('HGETALL', i)
+    for k = 1, #fields, 2 do
+      local item = string.match(fields[k], '^(.*):c$')
+      if item and fields[k + 1] == 'open' and not redis.call('ZSCORE', q, item) and not redis.call('ZSCORE', l, item) then
+        redis.call('ZADD', q, now, item)
+      end
+    end
+  end
+  if known < total - done + kids then
     for k = 0, total - 1 do
       local item = string.format('c%d', k)
       if redis.call('GETBIT', d, k) == 0 and not redis.call('ZSCORE', q, item) and not redis.call('ZSCORE', l, item) then
@@ -62,6 +72,7 @@ if not item then
     local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
     if first[2] then wait = math.min(wait, tonumber(first[2]) - now) end
   end
+  redis.call('HSET', s, 'hungry', now)
   return answer('idle', math.max(wait, 50))
 end
 

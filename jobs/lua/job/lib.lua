@@ -2,12 +2,13 @@
 --
 -- KEYS[1] {j:<id>}:s  hash    the record: id, client, state, epoch, created, updated, total, done, n (next fresh chunk), stage (the
 --                             stage that is outstanding), next (the stage after the chunks), reason, base, adv, fin, cps
---                             (checkpoints so far)
+--                             (checkpoints so far), kids and kdone (children split off, and done), hungry (when a claim last
+--                             found nothing, ms)
 -- KEYS[2] {j:<id>}:q  zset    items ready to be claimed; score = not before (ms)
 -- KEYS[3] {j:<id>}:l  zset    items in somebody's hands; score = expiry of the lease (ms)
 -- KEYS[4] {j:<id>}:i  hash    of items that were claimed and are not done: <item>:t token, :o owner, :s last seq, :p panics
 --                             and :x deaths since the last checkpoint, :g cps when it was claimed or last checkpointed,
---                             :r requests since the claim, :k what the claim was charged
+--                             :r requests since the claim, :k what the claim was charged; <child>:c open | done for every child ever split off
 -- KEYS[5] {j:<id>}:d  string  bitmap of the chunks that are done
 -- KEYS[6] {j:<id>}:c  hash    counters, and t:<Type> for the rows of a type
 --
@@ -49,10 +50,10 @@ local function progress()
   redis.call('HSET', s, 'updated', now_ms(), 'reason', '')
 end
 
--- Once all chunks are done and no stage is outstanding, the next stage is ready; next is emptied, so this happens once.
+-- Once all chunks and their children are done and no stage is outstanding, the next stage is ready; next is emptied, so this happens once.
 local function push_next()
-  local r = redis.call('HMGET', s, 'total', 'done', 'stage', 'next')
-  if r[1] == r[2] and r[3] == '' and r[4] ~= '' then
+  local r = redis.call('HMGET', s, 'total', 'done', 'stage', 'next', 'kids', 'kdone')
+  if r[1] == r[2] and (r[5] or '0') == (r[6] or '0') and r[3] == '' and r[4] ~= '' then
     redis.call('HSET', s, 'stage', r[4], 'next', '')
     redis.call('ZADD', q, now_ms(), r[4])
   end
