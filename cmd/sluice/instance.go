@@ -45,8 +45,8 @@ type instance struct {
 }
 
 // newInstance wires the parts that the configuration asks for. Nothing runs until serve.
-func newInstance(ctx context.Context, cfg *config.Config, role string, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, log: log, role: role}
+func newInstance(ctx context.Context, cfg *config.Config, role string, log *slog.Logger) (_ *instance, err error) {
+	in := &instance{cfg: cfg, log: log, role: role}
 	defer func() {
 		if err != nil {
 			in.close()

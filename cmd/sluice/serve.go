@@ -59,6 +59,9 @@ func (a *app) serve(c *cobra.Command, cfg *config.Config, role string, trial boo
 		return err
 	}
 	in, err := newInstance(ctx, cfg, role, log)
+	if ctx.Err() != nil && err != nil {
+		return nil // asked to stop while it was starting
+	}
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type settings struct {
 	tags     string
 	points   bool
 	some     int
+	only     string
 }
 
 func main() {
@@ -47,6 +48,7 @@ func run(ctx context.Context, args []string) int {
 	flags.StringVar(&s.dir, "dir", "", "folder to work in; default: a new one, removed after success")
 	flags.BoolVar(&s.points, "points", false, "instead of random moments: kill once at each named point")
 	flags.IntVar(&s.some, "some", 0, "with -points: at so many of them, chosen by the seed; 0: all")
+	flags.StringVar(&s.only, "only", "", "with -points: only at those whose names contain this")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}

@@ -32,8 +32,9 @@ func (l *loop) points(ctx context.Context) error {
 	names := strings.Fields(string(list))
 	slices.Sort(names)
 	all := len(names)
-	if l.some > 0 && l.some < all {
-		l.random.Shuffle(all, func(i, j int) { names[i], names[j] = names[j], names[i] })
+	names = slices.DeleteFunc(names, func(n string) bool { return !strings.Contains(n, l.only) })
+	if l.some > 0 && l.some < len(names) {
+		l.random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		names = names[:l.some]
 	}
 	for _, name := range names {
