@@ -84,6 +84,9 @@ func FuzzBundleReader(f *testing.F) {
 		if got.err != io.EOF {
 			return
 		}
+		if !balanced(text) { // what stands inside of values is not the reader's business, but where they end is
+			t.Errorf("brackets do not match, and no error: %q", body)
+		}
 		whole := len(bytes.TrimRight(body, " \t\r\n"))
 		if short := readPage(bytes.NewReader(body[:int(cut)%whole]), fhir.BundleOptions{}); short.err == io.EOF {
 			t.Errorf("cut after %d of %d bytes: no error", int(cut)%whole, whole)
@@ -350,6 +353,29 @@ func halfPair(raw []byte) bool {
 		high = code >= 0xD800 && code < 0xDC00
 	}
 	return high
+}
+
+// balanced tells whether each bracket outside of strings is closed by its own kind.
+func balanced(raw []byte) bool {
+	var open []byte
+	inString := false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			open = append(open, c+2) // the closing bracket of both kinds
+		case c == '}' || c == ']':
+			if len(open) == 0 || open[len(open)-1] != c {
+				return false
+			}
+			open = open[:len(open)-1]
+		}
+	}
+	return len(open) == 0 && !inString
 }
 
 // depthOf counts brackets outside of strings.
