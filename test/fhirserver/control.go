@@ -2,16 +2,19 @@ package fhirserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Handler serves the FHIR API and, beside it, the control endpoints for a server
 // in a process of its own:
 //
 //	GET  /_counts                                     Counts as JSON
+//	GET  /_busiest?span=1s                            Busiest as a number
 //	POST /_counts/reset                               ResetCounts
 //	GET  /_oracle/{system|patient|group}?group=&follow=Type,Type   Export as NDJSON
 func (s *Server) Handler() http.Handler {
@@ -20,6 +23,14 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /_counts", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(s.Counts()) // the client is gone: nothing to do
+	})
+	mux.HandleFunc("GET /_busiest", func(w http.ResponseWriter, r *http.Request) {
+		span, err := time.ParseDuration(r.URL.Query().Get("span"))
+		if err != nil {
+			http.Error(w, "span is a duration such as 1s", http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintln(w, s.Busiest(span))
 	})
 	mux.HandleFunc("POST /_counts/reset", func(w http.ResponseWriter, r *http.Request) {
 		s.ResetCounts()

@@ -6,8 +6,10 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Counts tells what was asked for since the start or the last reset.
@@ -49,6 +51,7 @@ type counter struct {
 	next  int // where in log the next request goes
 	seed  maphash.Seed
 	tries map[uint64]int
+	times []time.Time // of all requests
 }
 
 func (k *counter) init(logSize int) {
@@ -64,7 +67,7 @@ func (k *counter) reset() {
 		InFlight: in, MaxInFlight: in, Searches: map[Key]int64{},
 		Routes: map[string]int64{}, Status: map[int]int64{}, Faults: map[string]int64{},
 	}
-	k.log, k.next, k.tries = nil, 0, map[uint64]int{}
+	k.log, k.next, k.tries, k.times = nil, 0, map[uint64]int{}, nil
 }
 
 // begin counts a request and gives its number.
@@ -73,6 +76,7 @@ func (k *counter) begin(c *call) int64 {
 	defer k.mu.Unlock()
 	n := &k.now
 	n.Requests++
+	k.times = append(k.times, time.Now())
 	n.InFlight++
 	n.MaxInFlight = max(n.MaxInFlight, n.InFlight)
 	n.Routes[c.Route]++
@@ -138,6 +142,21 @@ func (k *counter) copied() Counts {
 		c.Log = append(c.Log, k.log...)
 	}
 	return c
+}
+
+// Busiest is the largest number of requests that began within any time span of this length since the start or the last reset.
+func (s *Server) Busiest(span time.Duration) int {
+	s.counter.mu.Lock()
+	times := slices.Clone(s.counter.times)
+	s.counter.mu.Unlock()
+	most, first := 0, 0
+	for last, t := range times {
+		for t.Sub(times[first]) >= span {
+			first++
+		}
+		most = max(most, last-first+1)
+	}
+	return most
 }
 
 // Counts is a copy of the counters.

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -87,20 +85,8 @@ func (l *loop) midway(ctx context.Context) (*stack.Progress, error) {
 func (l *loop) holdsLease(ctx context.Context, job string, pid int) (bool, error) {
 	c := redis.NewClient(&redis.Options{Addr: l.redis.Addr})
 	defer c.Close()
-	items, err := c.ZRange(ctx, "{j:"+job+"}:l", 0, -1).Result()
-	if err != nil {
-		return false, err
-	}
-	for _, item := range items {
-		owner, err := c.HGet(ctx, "{j:"+job+"}:i", item+":o").Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return false, err
-		}
-		if strings.HasPrefix(owner, fmt.Sprintf("%d-", pid)) {
-			return true, nil
-		}
-	}
-	return false, nil
+	items, err := owned(ctx, c, job, pid)
+	return len(items) > 0, err
 }
 
 func (l *loop) wait(ctx context.Context, least, most time.Duration) {

@@ -121,7 +121,7 @@ func (l *loop) startReplicas(ctx context.Context, b stack.Binaries, n int) (err 
 		return err
 	}
 	settings := stack.Settings{
-		"upstream": stack.Section{"url": l.upstream.URL, "rate": 0, "concurrency": 16},
+		"upstream": stack.Section{"url": l.upstream.URL, "rate": l.rate, "burst": l.burst, "concurrency": 16},
 		"storage":  stack.Section{"url": "file:" + l.store()},
 		"auth":     stack.Section{"clients_dir": clients},
 		"export":   stack.Section{"jobs_per_client": l.jobs, "chunk_patients": 25},

@@ -20,9 +20,12 @@ type settings struct {
 	delay    time.Duration
 	min, max time.Duration
 	seed     uint64
+	rate     float64
+	burst    int
+	mode     string
+	outage   time.Duration
 	dir      string
 	tags     string
-	points   bool
 	some     int
 	only     string
 }
@@ -46,9 +49,12 @@ func run(ctx context.Context, args []string) int {
 	flags.DurationVar(&s.max, "max", 1500*time.Millisecond, "most time between kills")
 	flags.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of the random moments")
 	flags.StringVar(&s.dir, "dir", "", "folder to work in; default: a new one, removed after success")
-	flags.BoolVar(&s.points, "points", false, "instead of random moments: kill once at each named point")
-	flags.IntVar(&s.some, "some", 0, "with -points: at so many of them, chosen by the seed; 0: all")
-	flags.StringVar(&s.only, "only", "", "with -points: only at those whose names contain this")
+	flags.StringVar(&s.mode, "mode", "kill", "kill: at random moments; points: once at each named point; freeze: a replica stands still; flush: Redis loses everything; outage: Redis is down")
+	flags.DurationVar(&s.outage, "outage", 60*time.Second, "with -mode freeze or outage: how long")
+	flags.Float64Var(&s.rate, "rate", 0, "requests a second to the upstream, all replicas together; 0: no limit")
+	flags.IntVar(&s.burst, "burst", 20, "burst of the rate")
+	flags.IntVar(&s.some, "some", 0, "with -mode points: at so many of them, chosen by the seed; 0: all")
+	flags.StringVar(&s.only, "only", "", "with -mode points: only at those whose names contain this")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -67,9 +73,12 @@ func run(ctx context.Context, args []string) int {
 	}
 	fmt.Printf("seed %d\n", s.seed)
 	l := &loop{settings: s, random: rand.New(rand.NewPCG(s.seed, 0))}
-	work := l.run
-	if s.points {
-		work = l.points
+	work, known := map[string]func(context.Context) error{
+		"kill": l.run, "points": l.points, "freeze": l.freeze, "flush": l.flush, "outage": l.redisOutage,
+	}[s.mode]
+	if !known {
+		fmt.Fprintf(os.Stderr, "-mode %s is not known\n", s.mode)
+		return 2
 	}
 	err := work(ctx)
 	l.close()

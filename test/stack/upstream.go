@@ -52,6 +52,17 @@ func (u *Upstream) Counts(ctx context.Context) (c fhirserver.Counts, err error) 
 	return c, json.NewDecoder(body).Decode(&c)
 }
 
+// Busiest is the largest number of requests that it got within one second.
+func (u *Upstream) Busiest(ctx context.Context) (n int, err error) {
+	body, err := u.control(ctx, "/_busiest?span=1s")
+	if err != nil {
+		return 0, err
+	}
+	defer body.Close()
+	_, err = fmt.Fscan(body, &n)
+	return n, err
+}
+
 // Oracle returns the lines that an export must give, as a multiset. Types in without are left out.
 func (u *Upstream) Oracle(ctx context.Context, level string, follow []string, without ...string) (map[string]int, error) {
 	body, err := u.control(ctx, "/_oracle/"+level+"?follow="+strings.Join(follow, ","))
