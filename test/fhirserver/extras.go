@@ -25,8 +25,12 @@ var extraRows string
 // errNotThere says that a template asks for a row the data do not have.
 var errNotThere = errors.New("no such row")
 
-// addExtras adds the extra rows; those that need rows the data lack are left out.
-func (l *loader) addExtras() error {
+// danglingRow is the row Options.Dangling adds: what it refers to is not there.
+const danglingRow = `{"resourceType":"Observation","id":"dangling-1","status":"final","code":{"text":"seen by somebody unknown"},` +
+	`"subject":{"reference":"Patient/{{patient 0}}"},"performer":[{"reference":"Practitioner/not-there"}]}`
+
+// addExtras adds rows from templates; those that need rows the data lack are left out.
+func (l *loader) addExtras(rows string) error {
 	patients := l.patients()
 	lookUp := template.FuncMap{
 		"patient": func(n int) (string, error) {
@@ -42,7 +46,7 @@ func (l *loader) addExtras() error {
 			return l.nth(n, func(r *loaded) bool { return r.typ == typ && len(r.owners) == 0 })
 		},
 	}
-	for line := range strings.Lines(extraRows) {
+	for line := range strings.Lines(rows) {
 		t, err := template.New("extra").Funcs(lookUp).Parse(strings.TrimSpace(line))
 		if err != nil {
 			return fmt.Errorf("extra rows: %w", err)

@@ -23,6 +23,8 @@ type Options struct {
 	// Extras adds rows that are awkward on purpose: rows of two patients,
 	// Provenance, absolute and versioned references, odd numbers and strings.
 	Extras bool
+	// Dangling adds a row that refers to a Practitioner who is not there.
+	Dangling bool
 	// Clock gives the Date header and lastUpdated of new versions, default time.Now.
 	Clock func() time.Time
 	// Pretty indents every answer; a client's _pretty=true does it for one answer.

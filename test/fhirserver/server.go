@@ -67,7 +67,12 @@ func (s *Server) fill(l *loader) error {
 		l.keep(func(r *loaded) bool { return r.typ != "Group" || r.id != "half" })
 	}
 	if s.o.Extras {
-		if err := l.addExtras(); err != nil {
+		if err := l.addExtras(extraRows); err != nil {
+			return err
+		}
+	}
+	if s.o.Dangling {
+		if err := l.addExtras(danglingRow); err != nil {
 			return err
 		}
 	}

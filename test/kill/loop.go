@@ -99,7 +99,7 @@ func (l *loop) startUpstream(ctx context.Context) (stack.Binaries, error) {
 		return b, err
 	}
 	// Small pages make long chains: most kills fall into the middle of one.
-	l.upstream, err = stack.StartUpstream(b, l.dir, "-patients", fmt.Sprint(l.patients), "-extras", "-delay", l.delay.String(), "-max-count", "20")
+	l.upstream, err = stack.StartUpstream(b, l.dir, "-patients", fmt.Sprint(l.patients), "-extras", "-dangling", "-delay", l.delay.String(), "-max-count", "20")
 	if err != nil {
 		return b, err
 	}

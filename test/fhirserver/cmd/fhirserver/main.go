@@ -40,6 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.PublicBase, "public-base", "", "absolute URL of the base; default: where it listens")
 	flags.IntVar(&o.Patients, "patients", 0, "multiply or cut the data to this many patients; 0: as they are")
 	flags.BoolVar(&o.Extras, "extras", false, "add the rows that are awkward on purpose")
+	flags.BoolVar(&o.Dangling, "dangling", false, "add a row that refers to what is not there")
 	flags.IntVar(&o.DefaultCount, "count", 20, "page size without _count")
 	flags.IntVar(&o.MaxCount, "max-count", 1000, "cap of _count")
 	flags.DurationVar(&o.Delay, "delay", 0, "wait this long before each answer")
