@@ -9,6 +9,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // embeddedTick is how often the keys of the embedded Redis age. A key may go earlier than it should by as much.
@@ -20,12 +21,13 @@ const embeddedTick = time.Second
 func Embedded(ctx context.Context) (client redis.UniversalClient, stop func(), err error) {
 	m := miniredis.NewMiniRedis()
 	c := redis.NewClient(&redis.Options{
-		Addr:                  "embedded",
-		Dialer:                func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
-		Protocol:              2,
-		DisableIdentity:       true,
-		ContextTimeoutEnabled: true,
-		PoolSize:              16, // one at a time is served; more connections would only be more goroutines
+		Addr:                     "embedded",
+		Dialer:                   func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
+		Protocol:                 2,
+		DisableIdentity:          true,
+		ContextTimeoutEnabled:    true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, // else the name is looked up in the DNS
+		PoolSize:                 16,                                                                // one at a time is served; more connections would only be more goroutines
 	})
 	done, wg := make(chan struct{}), sync.WaitGroup{}
 	wg.Go(func() { age(m, done) })
