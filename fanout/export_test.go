@@ -1,0 +1,144 @@
+package fanout_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sluice/bulkdata"
+	"sluice/fanout"
+	"sluice/fhir"
+	"sluice/test/fhirserver"
+)
+
+func unmarshal(line string, to any) error { return json.Unmarshal([]byte(line), to) }
+
+const enough = 10 * time.Minute // of virtual time
+
+// One replica, nothing goes wrong: every row once, at each level.
+func TestLevels(t *testing.T) {
+	for _, level := range []bulkdata.Level{bulkdata.System, bulkdata.Patient} {
+		t.Run(string(level), func(t *testing.T) {
+			inWorld(t, fhirserver.Options{Extras: true}, nil, func(r *rig) {
+				defer r.engine(nil)()
+				m := r.finished(r.kickOff(level, ""), enough)
+				r.exact(m, r.want(level, r.fake.PatientIDs(), nil))
+				if got := r.issues(m); got != nil {
+					t.Errorf("error lines %q, want none", got)
+				}
+			})
+		})
+	}
+}
+
+// E27, a panic: three tries, then the one chain that stops the gateway is an error line and everything else is there.
+func TestE27_PanicCostsOneChain(t *testing.T) {
+	inWorld(t, fhirserver.Options{}, nil, func(r *rig) {
+		poison := r.fake.PatientIDs()[4]
+		s := &panicky{Source: r.up, patient: poison, typ: "Condition"}
+		defer r.engine(s)()
+		m := r.finished(r.kickOff(bulkdata.Patient, ""), enough)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), func(typ string, line []byte) bool {
+			return typ == "Condition" && strings.Contains(string(line), `"Patient/`+poison+`"`)
+		}))
+		if s.times.Load() == 0 {
+			t.Error("the panic never happened")
+		}
+		got := r.issues(m)
+		if len(got) != 1 || !strings.Contains(got[0], "Condition of Patient/"+poison) {
+			t.Errorf("error lines %q, want one that names the type and the patient", got)
+		}
+		if m.FailedPatients != 1 {
+			t.Errorf("%d failed patients, want 1", m.FailedPatients)
+		}
+	})
+}
+
+// panicky panics outside of reading a page: where the engine asks for the bases of the upstream no page is to blame.
+type panicky struct {
+	fanout.Source
+	patient, typ string
+	times        atomic.Int64
+}
+
+func (p *panicky) Page(ctx context.Context, q fhir.Query, next string, sink fhir.PageSink) (fhir.Page, error) {
+	if q.Type() == p.typ && strings.Contains(q.Encode(), p.patient) {
+		p.times.Add(1)
+		panic("poison")
+	}
+	return p.Source.Page(ctx, q, next, sink)
+}
+
+// E17: next links die; the chain begins again and repeats nothing that is committed.
+func TestE17_ExpiredLinks(t *testing.T) {
+	var met sync.Map
+	onceEach := func(q *fhirserver.Request) bool {
+		_, again := met.LoadOrStore(q.Patient()+"/"+q.Type+q.Query.Get("category"), true)
+		return !again
+	}
+	faults := fhirserver.On(fhirserver.Fault{Name: "gone", Status: http.StatusGone}, fhirserver.ForPage(3), onceEach)
+	inWorld(t, fhirserver.Options{Extras: true, Faults: faults}, func(o *fanout.Options) { o.PartSize = 1 }, func(r *rig) {
+		defer r.engine(nil)()
+		m := r.finished(r.kickOff(bulkdata.Patient, ""), enough)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		if n := r.fake.Counts().Faults["gone"]; n == 0 {
+			t.Error("no link died")
+		}
+	})
+}
+
+// E18: pages that repeat rows and come in another order each time.
+func TestE18_ShiftingPages(t *testing.T) {
+	faults := fhirserver.Any(
+		fhirserver.On(fhirserver.Fault{Name: "overlap", Overlap: 2}, fhirserver.ForType("Observation")),
+		fhirserver.On(fhirserver.Fault{Name: "overlap", Overlap: 1}, fhirserver.ForType("Condition", "Procedure")),
+	)
+	inWorld(t, fhirserver.Options{Faults: faults}, nil, func(r *rig) {
+		defer r.engine(nil)()
+		m := r.finished(r.kickOff(bulkdata.Patient, ""), enough)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		if n := r.fake.Counts().Faults["overlap"]; n == 0 {
+			t.Error("no page repeated rows")
+		}
+	})
+}
+
+// E19, S26: an upstream that ignores the patient parameter: the job fails and hands nothing out.
+func TestE19_IgnoredParameter(t *testing.T) {
+	faults := fhirserver.On(fhirserver.Fault{Name: "ignore", Ignore: []string{"patient", "subject"}}, fhirserver.ForType("Observation"))
+	inWorld(t, fhirserver.Options{Patients: 12, DefaultCount: 50, MaxCount: 50, Faults: faults}, nil, func(r *rig) {
+		defer r.engine(nil)()
+		m := r.finished(r.kickOff(bulkdata.Group, "half"), enough)
+		if m.State != "failed" || m.Outcome == nil || len(m.Output) != 0 || m.Rows != 0 {
+			t.Errorf("ended %s with %d files and outcome %+v, want failed and nothing handed out", m.State, len(m.Output), m.Outcome)
+		}
+		if n := r.fake.Counts().Faults["ignore"]; n == 0 {
+			t.Error("no parameter was ignored")
+		}
+	})
+}
+
+// R5 in small: errors of all kinds that pass.
+func TestR5_TroubleThatPasses(t *testing.T) {
+	faults := fhirserver.Any(
+		fhirserver.On(fhirserver.Fault{Name: "500", Status: http.StatusInternalServerError}, fhirserver.EveryNth(11)),
+		fhirserver.On(fhirserver.Fault{Name: "drop", Drop: true}, fhirserver.EveryNth(17)),
+		fhirserver.On(fhirserver.Fault{Name: "cut", CutAfter: 0.5}, fhirserver.EveryNth(23)),
+		fhirserver.On(fhirserver.RetryAfter(http.StatusTooManyRequests, 7*time.Second), fhirserver.EveryNth(101)),
+	)
+	inWorld(t, fhirserver.Options{Extras: true, Faults: faults}, nil, func(r *rig) {
+		defer r.engine(nil)()
+		m := r.finished(r.kickOff(bulkdata.Patient, ""), time.Hour)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		for _, name := range []string{"500", "drop", "cut"} {
+			if r.fake.Counts().Faults[name] == 0 {
+				t.Errorf("the fault %s was never served", name)
+			}
+		}
+	})
+}
