@@ -73,7 +73,7 @@ func (e *Engine) openChunk(ctx context.Context, j *job, l jobs.Lease, id export.
 		e: e, j: j, lease: l, id: id, claimed: time.Now(), first: first, bases: e.Source.Bases(), wanted: j.followed(first), attempt: randomID(),
 		seen: map[rowID]bool{}, refs: map[string]struct{}{}, tries: map[string]*tries{}, caution: newCaution(l),
 	}
-	r.put = func(p *openPart) (export.Part, error) { return p.put(ctx, e.Store) }
+	r.put = func(p *openPart) (export.Part, error) { return p.put(ctx, e) }
 	r.patient = func(id string) (int, bool, error) { return r.place(ctx, id) }
 	if r.shape, err = e.shapeOf(ctx, j, p, n); err != nil {
 		return nil, false, err

@@ -39,6 +39,7 @@ type Options struct {
 	SplitAfter time.Duration // how long a chunk is worked on before it is split for idle workers; 30 s
 	Poll       time.Duration // how often an idle worker asks for work; 250 ms
 	Reconcile  time.Duration // how often storage is compared with the index; 15 s
+	StoreWait  time.Duration // how long one operation of the store may take; 60 s
 	Drain      time.Duration // how long running pages may take after Run's context has ended; 15 s
 	Linger     time.Duration // how long a tombstone outlives what it buried; 15 min
 
@@ -78,8 +79,10 @@ func New(o Options) (*Engine, error) {
 	def(&o.SplitAfter, 30*time.Second)
 	def(&o.Poll, 250*time.Millisecond)
 	def(&o.Reconcile, 15*time.Second)
+	def(&o.StoreWait, time.Minute)
 	def(&o.Drain, 15*time.Second)
 	def(&o.Linger, 15*time.Minute)
+	o.Store = storage.Bound(o.Store, o.StoreWait)
 	return &Engine{
 		Options: o,
 		owner:   fmt.Sprintf("%d-%s", os.Getpid(), randomID()),

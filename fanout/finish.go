@@ -102,7 +102,7 @@ func (e *Engine) writeManifest(ctx context.Context, j *job, m *export.Manifest) 
 	if err := e.audit(ctx, j, audit.State, outcome, "export "+m.State, fields); err != nil {
 		return nil, err
 	}
-	err := export.WriteOnce(ctx, e.Store, export.ManifestKey(j.id), m)
+	err := e.writeOnce(ctx, export.ManifestKey(j.id), m)
 	if errors.Is(err, storage.ErrExist) {
 		return export.ReadManifest(ctx, e.Store, j.id)
 	}

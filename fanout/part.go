@@ -35,12 +35,14 @@ func (p *openPart) size() int64 { return int64(p.buf.Len()) }
 
 // put closes the part and writes it to the store. A part exists only when a commit record names it: nothing else is needed to
 // take it back.
-func (p *openPart) put(ctx context.Context, s storage.Store) (export.Part, error) {
+func (p *openPart) put(ctx context.Context, e *Engine) (export.Part, error) {
 	stat, err := p.w.Close()
 	if err != nil {
 		return export.Part{}, fmt.Errorf("close part: %w", err)
 	}
-	err = storage.Put(ctx, s, p.key, p.buf.Bytes(), storage.CreateOptions{ContentType: fhir.MediaTypeNDJSON, ContentEncoding: "gzip"})
+	err = e.persist(ctx, func() error {
+		return storage.Put(ctx, e.Store, p.key, p.buf.Bytes(), storage.CreateOptions{ContentType: fhir.MediaTypeNDJSON, ContentEncoding: "gzip"})
+	})
 	if err != nil {
 		return export.Part{}, fmt.Errorf("put part: %w", err)
 	}

@@ -58,7 +58,7 @@ func (e *Engine) writePlan(ctx context.Context, j *job) (*export.Plan, error) {
 	} else if err := e.writeRoster(ctx, j, p); err != nil {
 		return nil, err
 	}
-	err = export.WriteOnce(ctx, e.Store, export.PlanKey(j.id, 0), p)
+	err = e.writeOnce(ctx, export.PlanKey(j.id, 0), p)
 	if err == nil {
 		err = e.audit(ctx, j, audit.Plan, audit.OK, "plan frozen", map[string]any{"patients": p.Patients, "groupVersion": p.GroupVersion, "types": len(p.Searches)})
 	}

@@ -111,7 +111,7 @@ func (s *segment) closeType(ctx context.Context, typ string) error {
 	if p == nil {
 		return nil
 	}
-	part, err := p.put(ctx, s.e.Store)
+	part, err := p.put(ctx, s.e)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (s *segment) publish(ctx context.Context, next *export.Position) (*export.C
 		i := len(closed)
 		closed = append(closed, pending{errs: errs})
 		g.Go(func() (err error) {
-			closed[i].part, err = p.put(gctx, s.e.Store)
+			closed[i].part, err = p.put(gctx, s.e)
 			return err
 		})
 	}
@@ -157,7 +157,7 @@ func (s *segment) publish(ctx context.Context, next *export.Position) (*export.C
 	slices.SortFunc(r.Parts, func(a, b export.Part) int { return strings.Compare(a.Key, b.Key) })
 	r.Written, r.Continue = time.Now().UTC(), next
 	key := export.CommitKey(s.job, r.Chunk, r.Seq)
-	err := export.WriteOnce(ctx, s.e.Store, key, r)
+	err := s.e.writeOnce(ctx, key, r)
 	if errors.Is(err, storage.ErrExist) {
 		var won *export.Commit
 		if won, err = export.ReadCommit(ctx, s.e.Store, key); err == nil && won.Attempt != r.Attempt {

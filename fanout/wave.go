@@ -51,7 +51,7 @@ func (e *Engine) writeWave(ctx context.Context, j *job, k int) (*export.Plan, er
 	if err := w.close(ctx, refsPerChunk); err != nil {
 		return nil, err
 	}
-	if err := export.WriteOnce(ctx, e.Store, export.PlanKey(j.id, k), p); err != nil && !errors.Is(err, storage.ErrExist) {
+	if err := e.writeOnce(ctx, export.PlanKey(j.id, k), p); err != nil && !errors.Is(err, storage.ErrExist) {
 		return nil, fmt.Errorf("write plan of wave %d: %w", k, err)
 	}
 	return j.plan(ctx, e.Store, k)

@@ -11,6 +11,7 @@ import (
 
 	"sluice/export"
 	"sluice/jobs"
+	"sluice/storage"
 )
 
 // Items of a job, as package jobs hands them out: "plan", chunks "c<N>", pieces split off them "k<id>", waves "wave<k>", "finish".
@@ -88,6 +89,9 @@ func (e *Engine) do(drain, work context.Context, l jobs.Lease) {
 	if !errors.As(err, &back) || panicked {
 		e.Log.ErrorContext(ctx, "work failed, will be tried again", "job", l.Job, "item", l.Item, "error", err)
 		after = min(time.Duration(1<<min(l.Token, 6))*time.Second/2, 30*time.Second)
+		if trouble := (*storage.Error)(nil); errors.As(err, &trouble) {
+			reason = "waiting: the storage cannot be used"
+		}
 	}
 	clean, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer done()
