@@ -46,6 +46,7 @@ type rig struct {
 	types []string
 	log   *logLines
 	edit  func(*fanout.Options)
+	wrap  func(storage.Store) storage.Store // what the engines see of the store
 }
 
 // inWorld runs a test in a bubble of virtual time. edit changes the options of every engine.
@@ -193,6 +194,9 @@ func (r *rig) engine(source fanout.Source) (stop func()) {
 	if r.edit != nil {
 		r.edit(&o)
 	}
+	if r.wrap != nil {
+		o.Store = r.wrap(o.Store)
+	}
 	e, err := fanout.New(o)
 	if err != nil {
 		r.t.Fatal(err)
@@ -318,6 +322,33 @@ func difference(got, want map[string]int) string {
 		return ""
 	}
 	return fmt.Sprintf("%d rows lost, %d too many of %d; %.60s", lost, more, len(want), example)
+}
+
+// orphans are the objects of a finished export that its manifest does not name.
+func (r *rig) orphans(id string, m *export.Manifest) (keys []string) {
+	r.t.Helper()
+	named := map[string]bool{}
+	for _, info := range slices.Concat(m.Output, m.Errors) {
+		f, err := export.ReadFile(r.t.Context(), r.store, info.Key)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		named[info.Key] = true
+		for _, x := range f.Extents {
+			named[x.Key] = true
+		}
+	}
+	for _, dir := range []string{"output/", "errors/", "files/"} {
+		for info, err := range r.store.List(r.t.Context(), export.Prefix(id)+dir) {
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			if !named[info.Key] {
+				keys = append(keys, info.Key)
+			}
+		}
+	}
+	return keys
 }
 
 // issues are the lines of the error files, as "code: diagnostics".

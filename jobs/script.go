@@ -8,6 +8,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -47,6 +48,9 @@ func loadScripts() (map[string]*redis.Script, error) {
 
 // errForeign means that an answer was read that belongs to another question: a mixed-up connection. Nothing of it is used.
 var errForeign = errors.New("redis gave the answer to another question")
+
+// callLimit is how long one call may take, whatever the client library makes of it: nobody holds a lease and waits for ever.
+const callLimit = 10 * time.Second
 
 // reply is what a script returned. Elements are strings, numbers, or lists of these.
 type reply []any
@@ -94,6 +98,8 @@ func (s *Store) run(ctx context.Context, name string, keys []string, args []any)
 		defer s.o.Around(name)()
 	}
 	word := NewID()
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
 	r, err := s.scripts[name].Run(ctx, s.o.Redis, keys, append([]any{word}, args...)...).Result()
 	if err != nil {
 		return nil, err
