@@ -42,8 +42,10 @@ func hash64(id string) uint64 {
 
 // patients returns the index of the cohort.
 func (j *job) patients(ctx context.Context, s storage.Store, p *export.Plan) (*patientIndex, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	if err := j.lock.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer j.lock.Release(1)
 	if j.index != nil {
 		return j.index, nil
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"sluice/bulkdata"
 	"sluice/export"
 	"sluice/fhir"
@@ -18,7 +20,7 @@ type job struct {
 	id   string
 	spec *export.Spec
 
-	mu    sync.Mutex
+	lock  *semaphore.Weighted // guards the rest; held while the store is read, so whoever waits can be cancelled
 	plans map[int]*export.Plan // by wave; only those that exist
 	index *patientIndex
 }
@@ -68,9 +70,13 @@ func (c *jobCache) get(ctx context.Context, e *Engine, id string) (*job, error) 
 			break
 		}
 	}
-	j = &job{id: id, spec: spec, plans: map[int]*export.Plan{}}
+	j = newJob(id, spec)
 	c.m[id] = j
 	return j, nil
+}
+
+func newJob(id string, spec *export.Spec) *job {
+	return &job{id: id, spec: spec, lock: semaphore.NewWeighted(1), plans: map[int]*export.Plan{}}
 }
 
 func (c *jobCache) drop(id string) {
@@ -81,8 +87,10 @@ func (c *jobCache) drop(id string) {
 
 // plan returns the plan of a wave (0: the first pass), storage.ErrNotExist when it is not written yet.
 func (j *job) plan(ctx context.Context, s storage.Store, wave int) (*export.Plan, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	if err := j.lock.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer j.lock.Release(1)
 	if p := j.plans[wave]; p != nil {
 		return p, nil
 	}

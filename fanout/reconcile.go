@@ -83,7 +83,7 @@ func (e *Engine) snapshot(ctx context.Context, id string) (jobs.Snapshot, error)
 	if err != nil {
 		return jobs.Snapshot{}, err
 	}
-	j := &job{id: id, spec: spec, plans: map[int]*export.Plan{}}
+	j := newJob(id, spec)
 	snap := jobs.Snapshot{ID: id, Client: spec.Client, Created: spec.Created, Types: map[string]int64{}}
 	plans, err := j.allPlans(ctx, e.Store)
 	if err != nil {
