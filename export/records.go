@@ -97,6 +97,7 @@ type Position struct {
 	Item  int    `json:"item"`
 	Split int    `json:"split"`
 	Page  int    `json:"page,omitempty"`  // complete pages read of this split
+	Far   int    `json:"far,omitempty"`   // pages of it that were read before it was begun again: up to here nothing new is expected
 	Next  string `json:"next,omitempty"`  // the next link of the last complete page; "": begin the split at its first page
 	Total *int64 `json:"total,omitempty"` // what the upstream said this split has
 	Seen  int64  `json:"seen,omitempty"`  // distinct rows seen of this split

@@ -13,7 +13,7 @@ import (
 
 const (
 	maxRestarts = 3       // of one chain whose next links die
-	maxRereads  = 1       // of one chain that gave less than its total
+	maxRereads  = 2       // of one chain that gave less than its total
 	maxPages    = 100_000 // of one chain: more is a server that never ends
 	maxIdle     = 2       // pages in a row without a new row
 	maxRefusals = 3       // patients in a row for whom a type is refused before the rest of the chunk is not asked for
@@ -124,14 +124,12 @@ func (e *panicError) Error() string { return "panic while reading a page" }
 // pages follows a chain from r.pos to its last page.
 func (r *chunkRun) pages(ctx, drain context.Context, c chain) error {
 	restarts, rereads, idle := 0, 0, 0
-	far := r.pos.Page // pages up to here are re-read after a restart: nothing new is no sign of a loop there
 	for {
 		rows, page, err := r.page(ctx, c, r.pos.Next)
 		switch {
 		case expired(err) && r.pos.Next != "" && restarts < maxRestarts:
 			restarts++
-			far = max(far, r.pos.Page)
-			r.pos.Page, r.pos.Next, r.pos.Seen = 0, "", 0
+			r.again()
 			continue
 		case err != nil:
 			return err
@@ -143,14 +141,13 @@ func (r *chunkRun) pages(ctx, drain context.Context, c chain) error {
 		if page.Next == "" {
 			if r.short(c) && rereads < maxRereads {
 				rereads++
-				far = max(far, r.pos.Page)
-				r.pos.Page, r.pos.Next, r.pos.Seen = 0, "", 0
+				r.again()
 				continue
 			}
 			r.endOfChain(c)
 			return nil
 		}
-		if idle++; rows.fresh > 0 || r.pos.Page <= far {
+		if idle++; rows.fresh > 0 || r.pos.Page <= r.pos.Far {
 			idle = 0
 		}
 		switch {
@@ -164,6 +161,13 @@ func (r *chunkRun) pages(ctx, drain context.Context, c chain) error {
 			return err
 		}
 	}
+}
+
+// again goes back to the first page of the chain. What was read of it is remembered by id, and how far that went: also by whoever goes
+// on from the next commit, pages without a new row are no sign of a loop up to there.
+func (r *chunkRun) again() {
+	r.pos.Far = max(r.pos.Far, r.pos.Page)
+	r.pos.Page, r.pos.Next, r.pos.Seen = 0, "", 0
 }
 
 // page reads one page. A panic in it is the page's error.

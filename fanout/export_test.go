@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sluice/bulkdata"
+	"sluice/export"
 	"sluice/fanout"
 	"sluice/fhir"
 	"sluice/test/fhirserver"
@@ -138,6 +139,69 @@ func TestR5_TroubleThatPasses(t *testing.T) {
 		for _, name := range []string{"500", "drop", "cut"} {
 			if r.fake.Counts().Faults[name] == 0 {
 				t.Errorf("the fault %s was never served", name)
+			}
+		}
+	})
+}
+
+// A chain whose link died is begun again; whoever dies while reading the old pages anew leaves the next one to know that nothing new is
+// expected of them.
+func TestE17_ExpiredLinkThenDeath(t *testing.T) {
+	var met sync.Map
+	onceEach := func(q *fhirserver.Request) bool {
+		_, again := met.LoadOrStore(q.Patient(), true)
+		return !again
+	}
+	faults := fhirserver.On(fhirserver.Fault{Name: "gone", Status: http.StatusGone}, fhirserver.ForType("Observation"), fhirserver.ForPage(6), onceEach)
+	// Every page is committed, and the process ends at every page: each engine reads one.
+	inWorld(t, fhirserver.Options{Delay: time.Second, Faults: faults}, func(o *fanout.Options) { o.PartSize, o.Checkpoint = 1, 1 }, func(r *rig) {
+		r.types = []string{"Patient", "Observation"}
+		id := r.kickOff(bulkdata.Patient, "")
+		for deadline := time.Now().Add(enough); time.Now().Before(deadline); {
+			stop := r.engine(nil)
+			time.Sleep(1500 * time.Millisecond)
+			stop()
+			if _, err := export.ReadManifest(r.t.Context(), r.store, id); err == nil {
+				break
+			}
+		}
+		m := r.finished(id, time.Second)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		if got := r.issues(m); got != nil {
+			r.t.Errorf("error lines %q, want none", got)
+		}
+		if r.fake.Counts().Faults["gone"] == 0 {
+			r.t.Error("no link died")
+		}
+	})
+}
+
+// Totals that are right change nothing; one that is more than what comes is read again, and what stays short is said, with numbers.
+func TestTotals(t *testing.T) {
+	var short string
+	exact := fhirserver.WithTotal(func(p *fhirserver.Page) int64 { return int64(p.Matches) })
+	more := fhirserver.WithTotal(func(p *fhirserver.Page) int64 { return int64(p.Matches) + 2 })
+	faults := func(q *fhirserver.Request) *fhirserver.Fault {
+		if q.Type == "Condition" && q.Patient() == short {
+			return &more
+		}
+		return &exact
+	}
+	inWorld(t, fhirserver.Options{Faults: faults}, nil, func(r *rig) {
+		short = r.fake.PatientIDs()[2]
+		defer r.engine(nil)()
+		m := r.finished(r.kickOff(bulkdata.Patient, ""), enough)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		got := r.issues(m)
+		if len(got) != 1 || !strings.Contains(got[0], "incomplete: Condition of Patient/"+short) {
+			r.t.Errorf("error lines %q, want one that names the search that stayed short", got)
+		}
+		if n := r.fake.Counts().Searches[fhirserver.Key{Patient: short, Type: "Condition"}]; n != 3 {
+			r.t.Errorf("the short search was made %d times, want 3", n)
+		}
+		for _, st := range m.Sums {
+			if st.Type == "Observation" && (st.Expected != st.Rows || st.Rows == 0) {
+				r.t.Errorf("Observation: expected %d, rows %d; want the same", st.Expected, st.Rows)
 			}
 		}
 	})

@@ -20,7 +20,7 @@ type job struct {
 	id   string
 	spec *export.Spec
 
-	lock  *semaphore.Weighted // guards the rest; held while the store is read, so whoever waits can be cancelled
+	lock  *semaphore.Weighted  // guards the rest; held while the store is read, so whoever waits can be cancelled
 	plans map[int]*export.Plan // by wave; only those that exist
 	index *patientIndex
 }

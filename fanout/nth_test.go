@@ -97,8 +97,9 @@ const (
 	hangs         faultKind = "never answered"
 )
 
-// fault makes the n-th call go wrong.
+// fault makes the n-th call go wrong, or those that kindOf says.
 type fault struct {
+	kindOf func() faultKind
 	n      int64
 	kind   faultKind
 	armed  atomic.Bool
@@ -108,11 +109,19 @@ type fault struct {
 
 // around makes one call, or not.
 func (f *fault) around(ctx context.Context, call func() error) error {
-	if !f.armed.Load() || f.calls.Add(1) != f.n {
+	if !f.armed.Load() {
+		return call()
+	}
+	kind := f.kind
+	if f.kindOf != nil {
+		kind = f.kindOf()
+	} else if f.calls.Add(1) != f.n {
 		return call()
 	}
 	f.served.Store(true)
-	switch f.kind {
+	switch kind {
+	case "":
+		return call()
 	case doneButFailed:
 		if err := call(); err != nil {
 			return err

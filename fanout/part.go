@@ -40,7 +40,7 @@ func (p *openPart) put(ctx context.Context, e *Engine) (export.Part, error) {
 	if err != nil {
 		return export.Part{}, fmt.Errorf("close part: %w", err)
 	}
-	err = e.persist(ctx, func() error {
+	err = storage.Retry(ctx, func() error {
 		return storage.Put(ctx, e.Store, p.key, p.buf.Bytes(), storage.CreateOptions{ContentType: fhir.MediaTypeNDJSON, ContentEncoding: "gzip"})
 	})
 	if err != nil {

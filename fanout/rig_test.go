@@ -37,16 +37,17 @@ var follow = []string{"Practitioner", "PractitionerRole", "Organization", "Locat
 
 // rig is a world in virtual time: a fake upstream, the embedded Redis, a store in memory, and any number of engines that share them.
 type rig struct {
-	t     *testing.T
-	fake  *fhirserver.Server
-	up    *upstream.Client
-	redis redis.UniversalClient
-	jobs  *jobs.Store
-	store *memstore.Store
-	types []string
-	log   *logLines
-	edit  func(*fanout.Options)
-	wrap  func(storage.Store) storage.Store // what the engines see of the store
+	t       *testing.T
+	fake    *fhirserver.Server
+	up      *upstream.Client
+	redis   redis.UniversalClient
+	jobs    *jobs.Store
+	store   *memstore.Store
+	types   []string
+	log     *logLines
+	edit    func(*fanout.Options)
+	started func(*fanout.Engine)
+	wrap    func(storage.Store) storage.Store // what the engines see of the store
 }
 
 // inWorld runs a test in a bubble of virtual time. edit changes the options of every engine.
@@ -200,6 +201,9 @@ func (r *rig) engine(source fanout.Source) (stop func()) {
 	e, err := fanout.New(o)
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if r.started != nil {
+		r.started(e)
 	}
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)

@@ -175,7 +175,7 @@ func waveShape(all []fhir.TypeSearch, refs []string) (*shape, error) {
 
 // after returns the position after the split at pos, and false at the end of the chunk.
 func (s *shape) after(pos export.Position) (export.Position, bool) {
-	pos.Page, pos.Next = 0, ""
+	pos = export.Position{Type: pos.Type, Item: pos.Item, Split: pos.Split}
 	if pos.Split++; pos.Split < s.splits(pos.Type) {
 		return pos, true
 	}

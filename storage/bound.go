@@ -25,7 +25,8 @@ var errSlow = errors.New("no answer in time")
 
 // Bound returns a store whose operations end: each fails when s has not answered for so long. Writing one object counts as one
 // operation, so does reading one; a listing may take so long for each of its elements. Its errors are *Error, except for those that
-// are an answer.
+// are an answer. Opening, looking, listing and deleting are tried again as Retry says; a write is not: whoever makes it knows what it
+// would mean.
 func Bound(s Store, each time.Duration) Store { return &bound{s, each} }
 
 type bound struct {
@@ -87,7 +88,12 @@ func (w *boundWriter) Abort() error {
 	return err
 }
 
-func (b *bound) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+func (b *bound) Open(ctx context.Context, key string, offset, length int64) (r io.ReadCloser, err error) {
+	err = Retry(ctx, func() error { r, err = b.open(ctx, key, offset, length); return err })
+	return r, err
+}
+
+func (b *bound) open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	own, done := b.limit(ctx)
 	r, err := b.s.Open(own, key, offset, length)
 	if err != nil {
@@ -118,25 +124,60 @@ func (r *boundReader) Close() error {
 	return err
 }
 
-func (b *bound) Stat(ctx context.Context, key string) (Info, error) {
-	own, done := b.limit(ctx)
-	defer done()
-	info, err := b.s.Stat(own, key)
-	return info, trouble(ctx, own, "stat", err)
+func (b *bound) Stat(ctx context.Context, key string) (info Info, err error) {
+	err = Retry(ctx, func() error {
+		own, done := b.limit(ctx)
+		defer done()
+		info, err = b.s.Stat(own, key)
+		return trouble(ctx, own, "stat", err)
+	})
+	return info, err
 }
 
 func (b *bound) Delete(ctx context.Context, key string) error {
-	own, done := b.limit(ctx)
-	defer done()
-	return trouble(ctx, own, "delete", b.s.Delete(own, key))
+	return Retry(ctx, func() error {
+		own, done := b.limit(ctx)
+		defer done()
+		return trouble(ctx, own, "delete", b.s.Delete(own, key))
+	})
 }
 
 func (b *bound) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
-	return each(ctx, b.each, "list", func(own context.Context) iter.Seq2[Info, error] { return b.s.List(own, prefix) })
+	return again(ctx, func() iter.Seq2[Info, error] {
+		return each(ctx, b.each, "list", func(own context.Context) iter.Seq2[Info, error] { return b.s.List(own, prefix) })
+	}, func(i Info) string { return i.Key })
 }
 
 func (b *bound) Dirs(ctx context.Context, prefix string) iter.Seq2[string, error] {
-	return each(ctx, b.each, "dirs", func(own context.Context) iter.Seq2[string, error] { return b.s.Dirs(own, prefix) })
+	return again(ctx, func() iter.Seq2[string, error] {
+		return each(ctx, b.each, "dirs", func(own context.Context) iter.Seq2[string, error] { return b.s.Dirs(own, prefix) })
+	}, func(dir string) string { return dir + "/" })
+}
+
+// again repeats a listing that broke off, and gives only what it has not given yet.
+func again[T any](ctx context.Context, list func() iter.Seq2[T, error], name func(T) string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		given, enough := "", false // ascending: the last one says all
+		err := Retry(ctx, func() error {
+			for v, err := range list() {
+				if err != nil {
+					return err
+				}
+				if name(v) <= given {
+					continue
+				}
+				given = name(v)
+				if enough = !yield(v, nil); enough {
+					return nil
+				}
+			}
+			return nil
+		})
+		if err != nil && !enough {
+			var none T
+			yield(none, err)
+		}
+	}
 }
 
 // each bounds the wait for every element of a listing; what the consumer does in between does not count.

@@ -1,0 +1,212 @@
+package fanout_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sluice/bulkdata"
+	"sluice/export"
+	"sluice/fanout"
+	"sluice/jobs"
+	"sluice/storage"
+	"sluice/test/fhirserver"
+)
+
+// E5: Redis loses everything, again and again, while two replicas work.
+func TestE5_RedisFlushedInMidJob(t *testing.T) {
+	inWorld(t, fhirserver.Options{Extras: true, Delay: 200 * time.Millisecond}, func(o *fanout.Options) { o.PartSize = 1 }, func(r *rig) {
+		id := r.kickOff(bulkdata.Patient, "")
+		defer r.engine(nil)()
+		defer r.engine(nil)()
+		flushes := 0
+		for range 3 {
+			time.Sleep(7 * time.Second)
+			if _, err := export.ReadManifest(r.t.Context(), r.store, id); errors.Is(err, storage.ErrNotExist) {
+				flushes++
+				if err := r.redis.FlushAll(r.t.Context()).Err(); err != nil {
+					r.t.Fatal(err)
+				}
+			}
+		}
+		m := r.finished(id, enough)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		if flushes == 0 || r.log.count("restored from storage") == 0 {
+			r.t.Errorf("%d flushes and %d restores in the middle of the export, want some", flushes, r.log.count("restored from storage"))
+		}
+	})
+}
+
+// E8: of all storage calls 20 % fail, 5 % hang and 1 % have their effect and say they failed.
+func TestE8_StorageUnderFire(t *testing.T) {
+	edit := func(o *fanout.Options) { o.PartSize, o.StoreWait, o.Poll = 4<<10, 5*time.Second, 2*time.Second }
+	inWorld(t, fhirserver.Options{Patients: 4, Extras: true}, edit, func(r *rig) {
+		random := rand.New(rand.NewPCG(8, 8))
+		var mu sync.Mutex
+		var served [3]int
+		broken := &fault{kindOf: func() faultKind {
+			mu.Lock()
+			defer mu.Unlock()
+			switch n := random.IntN(100); {
+			case n < 20:
+				served[0]++
+				return notDone
+			case n < 25:
+				served[1]++
+				return hangs
+			case n < 26:
+				served[2]++
+				return doneButFailed
+			}
+			return ""
+		}}
+		broken.armed.Store(true)
+		r.wrap = func(s storage.Store) storage.Store { return faultyStore{s, broken} }
+		id := r.kickOff(bulkdata.Patient, "")
+		defer r.engine(nil)()
+		m := r.finished(id, 10*time.Minute)
+		broken.armed.Store(false)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		for n, times := range served {
+			if times == 0 {
+				r.t.Errorf("fault %d was never served", n)
+			}
+		}
+	})
+}
+
+// E10, R11: the disk is full for ten minutes: the job waits and says why, and goes on by itself.
+func TestE10_DiskFull(t *testing.T) {
+	inWorld(t, fhirserver.Options{Delay: 200 * time.Millisecond}, func(o *fanout.Options) { o.PartSize = 1 }, func(r *rig) {
+		var full atomic.Bool
+		noSpace := errors.New("no space left on device")
+		r.store.Hook = func(op, key string) error {
+			if full.Load() && op == "write" && strings.HasPrefix(key, export.Root) {
+				return noSpace
+			}
+			return nil
+		}
+		id := r.kickOff(bulkdata.Patient, "")
+		defer r.engine(nil)()
+		time.Sleep(5 * time.Second)
+		full.Store(true)
+		time.Sleep(10 * time.Minute)
+		j, err := r.jobs.Get(r.t.Context(), id)
+		if err != nil || j.State != jobs.Running || !strings.Contains(j.Reason, "storage") {
+			r.t.Errorf("while the disk is full: state %s, reason %q, %v; want running and a reason that names the storage", j.State, j.Reason, err)
+		}
+		full.Store(false)
+		m := r.finished(id, enough)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+	})
+}
+
+// E29: all replicas come to the end at once: one manifest, the same for all.
+func TestE29_ManyFinishers(t *testing.T) {
+	inWorld(t, fhirserver.Options{Patients: 2}, func(o *fanout.Options) { o.Reconcile = time.Second }, func(r *rig) {
+		r.types = []string{"Patient", "Condition"}
+		for range 4 {
+			defer r.engine(nil)()
+		}
+		for range 20 {
+			id := r.kickOff(bulkdata.Patient, "")
+			// Redis forgets the job whenever it comes to its end: everybody finishes it anew.
+			for n := 0; n < 5; n++ {
+				time.Sleep(300 * time.Millisecond)
+				if err := r.redis.FlushAll(r.t.Context()).Err(); err != nil {
+					r.t.Fatal(err)
+				}
+			}
+			first := r.finished(id, enough)
+			time.Sleep(5 * time.Second)
+			again := r.finished(id, enough)
+			if first.Attempt != again.Attempt {
+				r.t.Errorf("the manifest changed from attempt %s to %s", first.Attempt, again.Attempt)
+			}
+			if left := r.orphans(id, again); len(left) > 0 {
+				r.t.Errorf("%d objects that nothing names, such as %s", len(left), left[0])
+			}
+			r.exact(again, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		}
+	})
+}
+
+// A long chunk is split for idle workers, by types when it holds one patient; nothing is asked for twice.
+func TestSplit(t *testing.T) {
+	inWorld(t, fhirserver.Options{Patients: 1, Extras: true, Delay: 2 * time.Second}, func(o *fanout.Options) { o.Workers, o.PartSize, o.SplitAfter = 4, 1, 10*time.Second }, func(r *rig) {
+		defer r.engine(nil)()
+		m := r.finished(r.kickOff(bulkdata.Patient, ""), time.Hour)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		if r.log.count("chunk split for idle workers") < 2 {
+			r.t.Errorf("%d splits, want some", r.log.count("chunk split for idle workers"))
+		}
+		for key, n := range r.fake.Counts().Searches {
+			if n > 1 && key.Patient != "" {
+				r.t.Errorf("%s was searched for %d times", key, n)
+			}
+		}
+	})
+}
+
+// A split survives the loss of Redis right after it: its pieces are found in the commit records.
+func TestSplitThenFlush(t *testing.T) {
+	inWorld(t, fhirserver.Options{Patients: 1, Extras: true, Delay: 2 * time.Second}, func(o *fanout.Options) { o.Workers = 4 }, func(r *rig) {
+		defer r.engine(nil)()
+		id := r.kickOff(bulkdata.Patient, "")
+		for flushed := 0; flushed < 3; {
+			time.Sleep(500 * time.Millisecond)
+			if r.log.count("chunk split for idle workers") > flushed {
+				flushed++
+				if err := r.redis.FlushAll(r.t.Context()).Err(); err != nil {
+					r.t.Fatal(err)
+				}
+			}
+			if _, err := export.ReadManifest(r.t.Context(), r.store, id); err == nil {
+				break
+			}
+		}
+		m := r.finished(id, time.Hour)
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+	})
+}
+
+// E11: a cancelled export stops asking, and nothing is left under its prefix, also by a late writer.
+func TestE11_Cancel(t *testing.T) {
+	inWorld(t, fhirserver.Options{Delay: 5 * time.Second}, nil, func(r *rig) {
+		var engine *fanout.Engine
+		r.started = func(e *fanout.Engine) { engine = e }
+		defer r.engine(nil)()
+		id := r.kickOff(bulkdata.Patient, "")
+		time.Sleep(30 * time.Second)
+		before := r.fake.Counts()
+		if before.InFlight == 0 {
+			r.t.Fatal("nothing is being asked")
+		}
+		tombstone := storage.Put(r.t.Context(), r.store, export.TombstoneKey(id), []byte("{}"), storage.CreateOptions{})
+		if err := errors.Join(tombstone, r.jobs.Cancel(r.t.Context(), id)); err != nil {
+			r.t.Fatal(err)
+		}
+		engine.Cancelled(id)
+		time.Sleep(2 * time.Second)
+		asked := r.fake.Counts().Requests
+		late := export.PartKey(id, "Patient", export.PlanChunk(0), 9, "zombie", 1)
+		if err := storage.Put(context.Background(), r.store, late, []byte("x"), storage.CreateOptions{}); err != nil {
+			r.t.Fatal(err)
+		}
+		time.Sleep(20 * time.Minute)
+		if n := r.fake.Counts().Requests; n != asked {
+			r.t.Errorf("%d requests later than 2 s after the cancel", n-asked)
+		}
+		for info, err := range r.store.List(r.t.Context(), export.Prefix(id)) {
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.t.Errorf("%s is left", info.Key)
+		}
+	})
+}
