@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"sluice/export"
@@ -201,7 +202,7 @@ func (s *supervisor) watch(ctx context.Context) error {
 		case <-p.Done():
 		}
 		s.mu.Lock()
-		byItself := !s.ended || p.Killed()
+		byItself := !s.ended || p.EndedBy(syscall.SIGKILL)
 		if byItself && s.dead {
 			s.mu.Unlock()
 			return errors.New("the process ended although no point was set")
@@ -219,8 +220,8 @@ func (s *supervisor) terminate(ctx context.Context) error {
 	p := s.replica.Process
 	s.mu.Unlock()
 	err := p.Terminate(ctx)
-	if p.Killed() {
-		return nil // by itself, at the point
+	if p.EndedBy(syscall.SIGKILL) || p.EndedBy(syscall.SIGTERM) {
+		return nil // by itself, at the point; or before it could listen to signals
 	}
 	return err
 }

@@ -65,8 +65,8 @@ func (p *Process) Ended() bool {
 // Done is closed when the process is gone.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Killed tells whether the process was ended by SIGKILL, its own or another's. It must have ended.
-func (p *Process) Killed() bool {
+// EndedBy tells whether the process was ended by a signal, its own or another's. It must have ended.
+func (p *Process) EndedBy(sig syscall.Signal) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var exit *exec.ExitError
@@ -74,7 +74,7 @@ func (p *Process) Killed() bool {
 		return false
 	}
 	status, ok := exit.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+	return ok && status.Signaled() && status.Signal() == sig
 }
 
 // Freeze stops the process where it stands; Thaw lets it go on.
