@@ -14,12 +14,22 @@ test: ## all checks: format, vet, staticcheck, tests with a real Redis, builds f
 test-hapi: ## exports from a real HAPI server, held against plain paging (Java 17, Maven; HAPI_DIR names the folder that starts it)
 	@bash scripts/test-hapi.sh
 
-kill: ## kills Sluice at random moments and counts what is lost: N kills of one process, and of four replicas with a real Redis
-	go run ./test/kill -kills $(N)
-	go run ./test/kill -kills $(N) -replicas 4 -redis -jobs 2 -patients $(PATIENTS)
+kill: ## kills Sluice at random moments and at every named point, freezes it, takes Redis away; counts what is lost (N kills each)
+	go run ./test/kill -kills 20
+	go run ./test/kill -kills $(N) -replicas 4 -redis -jobs 2 -patients $(PATIENTS) -min 100ms -max 900ms
+	go run ./test/kill -mode points -patients 10
+	go run ./test/kill -mode freeze -redis -replicas 2 -patients 400
+	go run ./test/kill -mode flush -redis -replicas 2 -patients 200
+	go run ./test/kill -mode outage -redis -replicas 2 -patients 200
 
-test-download: ## downloads by curl, Go, Node and Python, whole and resumed (brings them along on Debian)
-	@bash scripts/test-download.sh
+kill-short: ## the same in two minutes
+	go run ./test/kill -kills 20 -max 800ms
+	go run ./test/kill -kills 12 -replicas 4 -redis -patients 300 -min 100ms -max 600ms
+	go run ./test/kill -mode points -some 5 -patients 10
+	go run ./test/kill -mode flush -redis -replicas 2 -patients 200
+
+nth: ## every single call of storage and Redis fails once, in three ways
+	go test ./fanout -run 'R2|R3' -nth.every 1 -v | grep -v -e '--- PASS' -e '=== RUN'
 
 build: ## the binary, as bin/sluice
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/sluice ./cmd/sluice

@@ -67,6 +67,7 @@ fi
 
 step "go vet"
 go vet ./...
+go vet -tags failpoints ./cmd/sluice
 
 step "staticcheck"
 go tool -modfile=tools.mod staticcheck ./...

@@ -30,6 +30,7 @@ type rig struct {
 	dir  string
 	key  []byte
 	stop func()
+	at   [2]string // public and admin addresses: the same after a restart
 }
 
 func newRig(t *testing.T, o fhirserver.Options) *rig {
@@ -45,7 +46,7 @@ func newRig(t *testing.T, o fhirserver.Options) *rig {
 	h = fake
 	cfg := config.Default()
 	cfg.Upstream.URL, cfg.Upstream.Rate = o.PublicBase, 0
-	r := &rig{t: t, fake: fake, cfg: cfg, dir: t.TempDir()}
+	r := &rig{t: t, fake: fake, cfg: cfg, dir: t.TempDir(), at: [2]string{"127.0.0.1:0", "127.0.0.1:0"}}
 	cfg.Storage.URL = "file:" + filepath.Join(r.dir, "store")
 	cfg.Audit.Dir, cfg.Auth.ClientsDir = filepath.Join(r.dir, "audit"), filepath.Join(r.dir, "clients")
 	keyFile := filepath.Join(r.dir, "key.json")
@@ -61,11 +62,12 @@ func newRig(t *testing.T, o fhirserver.Options) *rig {
 
 func (r *rig) start() {
 	r.t.Helper()
-	public, err1 := net.Listen("tcp", "127.0.0.1:0")
-	admin, err2 := net.Listen("tcp", "127.0.0.1:0")
+	public, err1 := net.Listen("tcp", r.at[0])
+	admin, err2 := net.Listen("tcp", r.at[1])
 	if err := errors.Join(err1, err2); err != nil {
 		r.t.Fatal(err)
 	}
+	r.at = [2]string{public.Addr().String(), admin.Addr().String()}
 	r.cfg.Server.Listen, r.cfg.Server.AdminListen = public.Addr().String(), admin.Addr().String()
 	r.cfg.Server.PublicURL = "http://" + public.Addr().String() + "/fhir"
 	ctx, stop := context.WithCancel(context.WithoutCancel(r.t.Context()))
