@@ -3,7 +3,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 N ?= 500
 PATIENTS ?= 1000
 
-.PHONY: help test test-hapi test-download kill build demo bench vuln docs
+.PHONY: help test test-hapi test-download kill kill-short nth build demo bench vuln docs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
