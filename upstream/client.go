@@ -35,7 +35,7 @@ type Options struct {
 	// Concurrency is the number of export requests in flight; default 8. Reserve is the number of others (pass-through, health,
 	// kick-off checks) beside them; default a quarter of Concurrency, at least 2.
 	Concurrency, Reserve int
-	// Limiter replaces the local rate limit, for instance by one that is shared by all replicas.
+	// Limiter is a rate limit that is shared by all replicas; the local one stays as a second wall.
 	Limiter Limiter
 
 	// PageSize is the _count to ask for; default 500, negative for none.
@@ -65,8 +65,9 @@ type Client struct {
 	http      *http.Client
 	limiter   Limiter
 	breaker   *breaker
-	slots     slots // exports
-	reserve   slots // pass-through and health
+	slots     *slots       // exports
+	reserve   *slots       // pass-through and health
+	replicas  atomic.Int64 // among which the concurrency is shared
 
 	paused    atomic.Int64 // Unix nanoseconds: the end of the longest pause the upstream asked for
 	lastGood  atomic.Int64 // Unix nanoseconds: when it last answered well
@@ -109,13 +110,14 @@ func New(o Options) (*Client, error) {
 
 	c.transport = &guard{base: c.base, next: o.Transport, counters: &c.counters}
 	c.http = &http.Client{Transport: c.transport, CheckRedirect: c.checkRedirect}
-	c.limiter = o.Limiter
-	if c.limiter == nil {
-		c.limiter = NewLimiter(o.Rate, o.Burst)
+	c.limiter = NewLimiter(o.Rate, o.Burst)
+	if o.Limiter != nil {
+		c.limiter = walled{o.Limiter, NewLimiter(o.Rate, o.Burst)}
 	}
+	c.replicas.Store(1)
 	c.breaker = newBreaker(func(until time.Time) {
 		c.o.Log.Warn("upstream breaker open", "until", until)
-		c.limiter.Pause(until)
+		c.trip(until)
 	})
 	return c, nil
 }

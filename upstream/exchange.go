@@ -16,7 +16,7 @@ type exchange struct {
 	url    string
 	next   bool // a next link: 400, 404 and 410 mean that it died
 	strict bool // a search: unknown parameters shall be refused, not ignored
-	slots  slots
+	slots  *slots
 	saw    func(h http.Header) // called with the headers of any answer, good or bad; may be nil
 	// handle reads the body of a 2xx answer. What it returns fails the attempt; an error of reading is found out by itself.
 	handle func(resp *http.Response, b *body) error
@@ -43,10 +43,12 @@ func (c *Client) once(ctx context.Context, x exchange) error {
 	switch {
 	case err == nil:
 		verdict = nil
+		c.report(true)
 		c.lastGood.Store(time.Now().UnixNano())
 		c.throttles.Store(0)
 	case errors.As(err, &e) && !e.healthy && ctx.Err() == nil:
 		verdict = err
+		c.report(false)
 	}
 	return err
 }
@@ -61,6 +63,7 @@ func (c *Client) turn(ctx context.Context, x exchange) error {
 	}
 	err := c.limiter.Wait(ctx)
 	if err == nil {
+		c.share()
 		return nil
 	}
 	x.slots.release()

@@ -19,9 +19,6 @@ type Limiter interface {
 	Pause(until time.Time)
 }
 
-// taker is what a Limiter may offer beside Wait: to count a request that is sent at once, so that exports make room for it.
-type taker interface{ Take() }
-
 // longPause is the pause that a worker does not sit out: its work is put back.
 const longPause = 30 * time.Second
 
@@ -122,20 +119,3 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	}
 }
-
-// slots bounds how many requests are in flight.
-type slots chan struct{}
-
-func newSlots(n int) slots { return make(slots, n) }
-
-// acquire takes a slot; release gives it back.
-func (s slots) acquire(ctx context.Context) error {
-	select {
-	case s <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (s slots) release() { <-s }

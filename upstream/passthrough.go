@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,19 +30,18 @@ func (p passthrough) RoundTrip(in *http.Request) (*http.Response, error) {
 	if left := time.Until(c.pausedUntil()); left > 0 {
 		return busy(in, left), nil
 	}
-	t := time.NewTimer(reserveWait)
-	defer t.Stop()
-	select {
-	case c.reserve <- struct{}{}:
-	case <-t.C:
-		return busy(in, time.Second), nil
-	case <-in.Context().Done():
+	wait, cancel := context.WithTimeout(in.Context(), reserveWait)
+	err := c.reserve.acquire(wait)
+	cancel()
+	switch {
+	case err == nil:
+	case in.Context().Err() != nil:
 		closeBody(in)
 		return nil, in.Context().Err()
+	default:
+		return busy(in, time.Second), nil
 	}
-	if l, ok := c.limiter.(taker); ok {
-		l.Take()
-	}
+	c.take()
 
 	r := in.Clone(in.Context())
 	r.Host = ""

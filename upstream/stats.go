@@ -28,6 +28,8 @@ type counters struct {
 
 // Stats returns a snapshot. Counters only ever grow.
 func (c *Client) Stats() Stats {
+	inFlight, size := c.slots.state()
+	others, _ := c.reserve.state()
 	s := Stats{
 		Requests: map[string]int64{
 			"2xx": c.counters.answers[2].Load(), "3xx": c.counters.answers[3].Load(), "4xx": c.counters.answers[4].Load(),
@@ -38,9 +40,9 @@ func (c *Client) Stats() Stats {
 		Refused:     c.counters.refused.Load(),
 		Bytes:       c.counters.bytes.Load(),
 		Breaker:     c.breaker.state(),
-		InFlight:    len(c.slots),
-		Passthrough: len(c.reserve),
-		Concurrency: cap(c.slots),
+		InFlight:    inFlight,
+		Passthrough: others,
+		Concurrency: size,
 	}
 	if until := c.pausedUntil(); time.Now().Before(until) {
 		s.PausedUntil = until

@@ -51,7 +51,7 @@ func (a *app) check(ctx context.Context, offline bool) error {
 		}
 		fmt.Fprintf(a.stdout, "%-14s %s\n", what, detail)
 	}
-	up, err := newUpstream(cfg, log)
+	up, err := newUpstream(cfg, nil, log)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func newInstance(ctx context.Context, cfg *config.Config, role string, log *slog
 	if err = in.openJobs(ctx); err != nil {
 		return nil, err
 	}
-	if in.upstream, err = newUpstream(cfg, log); err != nil {
+	if in.upstream, err = newUpstream(cfg, in.limiter(), log); err != nil {
 		return nil, err
 	}
 	watch(metrics, in)
@@ -117,6 +117,14 @@ func (in *instance) openJobs(ctx context.Context) error {
 		Around: failpoints.script,
 	})
 	return err
+}
+
+// limiter is what replicas share of the rate towards the upstream; one process with embedded state has all of it.
+func (in *instance) limiter() upstream.Limiter {
+	if !in.cfg.State.Redis.IsSet() {
+		return nil
+	}
+	return in.jobs.NewLimiter(jobs.LimiterOptions{Rate: in.cfg.Upstream.Rate, Burst: in.cfg.Upstream.Burst})
 }
 
 func (in *instance) close() {

@@ -28,7 +28,7 @@ import (
 )
 
 // newUpstream returns the client of the FHIR server, whose requests are signed as configured.
-func newUpstream(cfg *config.Config, log *slog.Logger) (*upstream.Client, error) {
+func newUpstream(cfg *config.Config, limiter upstream.Limiter, log *slog.Logger) (*upstream.Client, error) {
 	u := cfg.Upstream
 	headers := map[string]string{}
 	for name, value := range u.Headers {
@@ -51,7 +51,7 @@ func newUpstream(cfg *config.Config, log *slog.Logger) (*upstream.Client, error)
 	return upstream.New(upstream.Options{
 		URL: u.URL, Aliases: u.BaseAliases, Profile: u.Profile, Transport: signed, Headers: headers, Rate: u.Rate, Burst: u.Burst,
 		Concurrency: u.Concurrency, PageSize: u.PageSize, Timeout: u.Timeout, Types: cfg.Export.Types, Follow: cfg.Export.FollowReferences,
-		UserAgent: "Sluice/" + version(), Log: log,
+		UserAgent: "Sluice/" + version(), Limiter: limiter, Log: log,
 	})
 }
 
