@@ -158,7 +158,7 @@ func (r *chunkRun) pages(ctx, drain context.Context, c chain) error {
 		}
 		r.pos.Next = page.Next
 		if err := r.border(ctx, drain); err != nil {
-			return err
+			return &ownError{err} // the store or Redis, never the upstream: the chain has not failed
 		}
 	}
 }

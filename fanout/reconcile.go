@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"sluice/export"
 	"sluice/jobs"
@@ -13,7 +14,7 @@ import (
 // reconciler brings jobs back that storage knows and Redis does not: after a restart of the embedded state, after a flush, after a
 // failover to a stale replica. It runs at once and then at every Reconcile.
 func (e *Engine) reconciler(ctx context.Context) {
-	over := map[string]bool{} // jobs with a manifest or tombstone: never looked at again
+	over := map[string]time.Time{} // when a job was first seen with a manifest or tombstone
 	for ctx.Err() == nil {
 		if err := e.reconcile(ctx, over); err != nil && ctx.Err() == nil {
 			e.Log.WarnContext(ctx, "reconcile", "error", err)
@@ -22,20 +23,26 @@ func (e *Engine) reconciler(ctx context.Context) {
 	}
 }
 
-func (e *Engine) reconcile(ctx context.Context, over map[string]bool) error {
+func (e *Engine) reconcile(ctx context.Context, over map[string]time.Time) error {
 	for id, err := range e.Store.Dirs(ctx, export.Root) {
 		if err != nil {
 			return fmt.Errorf("list jobs: %w", err)
 		}
-		if over[id] {
+		seen, known := over[id]
+		if known && time.Since(seen) > staleFor {
 			continue
 		}
-		ended, err := e.ended(ctx, id)
+		state, err := e.ended(ctx, id)
 		if err != nil {
 			return err
 		}
-		if ended {
-			over[id] = true
+		if state != "" {
+			if !known {
+				over[id] = time.Now()
+			}
+			if err := e.settleStale(ctx, id, state); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := e.Jobs.Ensure(ctx, id); !errors.Is(err, jobs.ErrUnknown) {
@@ -64,17 +71,42 @@ func (e *Engine) reconcile(ctx context.Context, over map[string]bool) error {
 	return nil
 }
 
-// ended tells that a job has its manifest or tombstone.
-func (e *Engine) ended(ctx context.Context, id string) (bool, error) {
-	for _, key := range []string{export.ManifestKey(id), export.TombstoneKey(id)} {
-		switch _, err := e.Store.Stat(ctx, key); {
-		case err == nil:
-			return true, nil
-		case !errors.Is(err, storage.ErrNotExist):
-			return false, err
-		}
+// staleFor is how long after the end of a job Redis may still come back with a record from before it.
+const staleFor = 10 * time.Minute
+
+// ended returns the state that a job has ended in, as its tombstone or manifest says; "" while it has neither.
+func (e *Engine) ended(ctx context.Context, id string) (jobs.State, error) {
+	dead, err := export.Tombstoned(ctx, e.Store, id)
+	if err != nil {
+		return "", err
 	}
-	return false, nil
+	if dead {
+		return jobs.Cancelled, nil
+	}
+	switch m, err := export.ReadManifest(ctx, e.Store, id); {
+	case err == nil:
+		return jobs.State(m.State), nil
+	case !errors.Is(err, storage.ErrNotExist):
+		return "", err
+	}
+	return "", nil
+}
+
+// settleStale tells Redis of the end of a job when it has a record from before: set back to an older state it would keep the job for
+// ever, and count it against its client.
+func (e *Engine) settleStale(ctx context.Context, id string, state jobs.State) error {
+	j, err := e.Jobs.Get(ctx, id)
+	if errors.Is(err, jobs.ErrUnknown) || err == nil && j.State.Ended() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.Log.InfoContext(ctx, "ended before, says storage", "job", id, "state", string(state))
+	if err := e.Jobs.Settle(ctx, id, state); err != nil && !errors.Is(err, jobs.ErrUnknown) {
+		return err
+	}
+	return nil
 }
 
 // snapshot makes the state of a job from its records alone.

@@ -297,7 +297,7 @@ func (s *sim) verdict(exports map[string]bulkdata.Level, cancelled map[string]bo
 			s.t.Errorf("%d objects that nothing names, such as %s", len(left), left[0])
 		}
 		if j, err := s.nodes[0].jobs.Get(context.Background(), id); err == nil && j.State != jobs.Complete {
-			s.t.Errorf("Redis says %s of a finished export", j.State)
+			s.t.Errorf("Redis says %s of a finished export: %+v", j.State, j)
 		} else if err != nil && !errors.Is(err, jobs.ErrUnknown) {
 			s.t.Error(err)
 		}

@@ -75,8 +75,14 @@ func (s *Store) Forget(ctx context.Context, id string) error {
 
 // Cancel ends a job at once: all its leases are lost, and it no longer counts towards the limits of its client. The record is kept
 // for 24 h. A job that has ended stays as it is. It may be called again.
-func (s *Store) Cancel(ctx context.Context, id string) error {
-	r, _, err := s.job(ctx, "cancel", id, "", keptFor.Milliseconds())
+func (s *Store) Cancel(ctx context.Context, id string) error { return s.Settle(ctx, id, Cancelled) }
+
+// Settle is Cancel with the state that storage says the job has ended in: for a record that Redis has from before the end.
+func (s *Store) Settle(ctx context.Context, id string, state State) error {
+	if !state.Ended() {
+		return fmt.Errorf("settle job %s: it cannot end as %q", id, state)
+	}
+	r, _, err := s.job(ctx, "cancel", id, "", keptFor.Milliseconds(), string(state))
 	if err != nil {
 		return err
 	}

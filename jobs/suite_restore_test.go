@@ -208,7 +208,7 @@ func testGone(t *testing.T, b *bench) {
 	for _, suffix := range []string{"s", "q", "l", "i", "d", "c"} {
 		b.noError(b.redis.Del(ctx, b.key(lost, suffix)).Err())
 	}
-	_, _, err := b.job(ctx, "cancel", ended, "a", 1000)
+	_, _, err := b.job(ctx, "cancel", ended, "a", 1000, "cancelled")
 	b.noError(err)
 	if l := b.claim(); l.Job != next {
 		t.Errorf("claimed from %s, want the next job", l.Job)
