@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sluice/bulkdata"
@@ -207,6 +208,36 @@ func TestE11_Cancel(t *testing.T) {
 				r.t.Fatal(err)
 			}
 			r.t.Errorf("%s is left", info.Key)
+		}
+	})
+}
+
+// Redis is set back to before a split while the worker goes on under the same fence: it knows nothing of the child, and must not lead
+// anybody to plan a wave or the end without it.
+func TestSplitThenSetBack(t *testing.T) {
+	w := newSimWorld(t)
+	slow := fhirserver.Faults(func(*fhirserver.Request) *fhirserver.Fault { return &fhirserver.Fault{Delay: 2 * time.Second} })
+	w.trouble.Store(&slow)
+	synctest.Test(t, func(t *testing.T) {
+		s := w.begin(t, 1)
+		defer s.end()
+		s.change = func(o *fanout.Options) { o.Workers, o.ChunkPatients, o.Reconcile = 4, 100, 5*time.Second }
+		n := s.newNode()
+		defer n.stop()
+		id := s.kickOff(n, bulkdata.Patient)
+		for splits := range 3 {
+			var setBack func() // to before the next split
+			for s.log.count("chunk split for idle workers") <= splits {
+				setBack = s.snapshot()
+				time.Sleep(100 * time.Millisecond)
+			}
+			if setBack != nil {
+				setBack()
+			}
+		}
+		m := s.finished(id, time.Hour)
+		if d := difference(s.rows(m), s.simWorld.want[bulkdata.Patient]); d != "" {
+			t.Error(d)
 		}
 	})
 }

@@ -20,10 +20,29 @@ func (e *Engine) finish(ctx context.Context, j *job, l jobs.Lease) error {
 		m, err = e.manifest(ctx, j)
 	}
 	if err != nil {
-		return fmt.Errorf("finish: %w", err)
+		return e.disagree(ctx, j, fmt.Errorf("finish: %w", err))
 	}
 	return e.settle(ctx, j, l, m)
 }
+
+// disagree handles an error that may mean that Redis believes more than storage knows, as it can when it was set back to an older state:
+// then its record of the job is thrown away, and the reconciler makes a new one from storage.
+func (e *Engine) disagree(ctx context.Context, j *job, err error) error {
+	var open *openChunkError
+	if !errors.As(err, &open) {
+		return err
+	}
+	e.Log.WarnContext(ctx, "Redis and storage disagree: rebuilt from storage", "job", j.id, "chunk", string(open.id))
+	if err := e.Jobs.Forget(ctx, j.id); err != nil && !errors.Is(err, jobs.ErrUnknown) {
+		return err
+	}
+	return &putBack{reason: "rebuilt from storage"}
+}
+
+// openChunkError says that a chunk is not closed although everything before this step should be.
+type openChunkError struct{ id export.ChunkID }
+
+func (e *openChunkError) Error() string { return fmt.Sprintf("chunk %s is not closed", e.id) }
 
 // fail ends a job that cannot go on. What it wrote is never served.
 func (e *Engine) fail(ctx context.Context, j *job, l jobs.Lease, out *fhir.OperationOutcome) error {
@@ -143,12 +162,12 @@ func (c *closedChunks) add(r *export.Commit) {
 func (c *closedChunks) check() error {
 	for n := range c.total {
 		if !c.done[export.PlanChunk(n)] {
-			return fmt.Errorf("chunk %d of %d is not closed", n, c.total)
+			return &openChunkError{export.PlanChunk(n)}
 		}
 	}
 	for _, child := range c.children {
 		if !c.done[child] {
-			return fmt.Errorf("chunk %s is not closed", child)
+			return &openChunkError{child}
 		}
 	}
 	return nil

@@ -14,21 +14,27 @@ import (
 // reconciler brings jobs back that storage knows and Redis does not: after a restart of the embedded state, after a flush, after a
 // failover to a stale replica. It runs at once and then at every Reconcile.
 func (e *Engine) reconciler(ctx context.Context) {
-	over := map[string]time.Time{} // when a job was first seen with a manifest or tombstone
+	seen := &seenJobs{over: map[string]time.Time{}, idle: map[string]jobs.Job{}}
 	for ctx.Err() == nil {
-		if err := e.reconcile(ctx, over); err != nil && ctx.Err() == nil {
+		if err := e.reconcile(ctx, seen); err != nil && ctx.Err() == nil {
 			e.Log.WarnContext(ctx, "reconcile", "error", err)
 		}
 		sleep(ctx, e.Reconcile)
 	}
 }
 
-func (e *Engine) reconcile(ctx context.Context, over map[string]time.Time) error {
+// seenJobs is what the reconciler remembers from one round to the next.
+type seenJobs struct {
+	over map[string]time.Time // when a job was first seen with a manifest or tombstone
+	idle map[string]jobs.Job  // as Redis had them when they were stuck
+}
+
+func (e *Engine) reconcile(ctx context.Context, rounds *seenJobs) error {
 	for id, err := range e.Store.Dirs(ctx, export.Root) {
 		if err != nil {
 			return fmt.Errorf("list jobs: %w", err)
 		}
-		seen, known := over[id]
+		seen, known := rounds.over[id]
 		if known && time.Since(seen) > staleFor {
 			continue
 		}
@@ -38,14 +44,15 @@ func (e *Engine) reconcile(ctx context.Context, over map[string]time.Time) error
 		}
 		if state != "" {
 			if !known {
-				over[id] = time.Now()
+				rounds.over[id] = time.Now()
+				delete(rounds.idle, id)
 			}
 			if err := e.settleStale(ctx, id, state); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := e.Jobs.Ensure(ctx, id); !errors.Is(err, jobs.ErrUnknown) {
+		if err := e.ensure(ctx, id, rounds); !errors.Is(err, jobs.ErrUnknown) {
 			if err != nil {
 				return err
 			}
@@ -69,6 +76,29 @@ func (e *Engine) reconcile(ctx context.Context, over map[string]time.Time) error
 		}
 	}
 	return nil
+}
+
+// ensure looks after a living job, or returns jobs.ErrUnknown when Redis does not know it. One that is stuck and has not moved since
+// the last round leads nowhere, as can be after Redis was set back to an older state: its record is thrown away.
+func (e *Engine) ensure(ctx context.Context, id string, rounds *seenJobs) error {
+	j, err := e.Jobs.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	before, idle := rounds.idle[id]
+	delete(rounds.idle, id)
+	if !j.Stuck {
+		return e.Jobs.Ensure(ctx, id)
+	}
+	if idle && before.Updated.Equal(j.Updated) && before.Done == j.Done {
+		e.Log.WarnContext(ctx, "Redis and storage disagree: rebuilt from storage", "job", id, "done", j.Done, "chunks", j.Total)
+		if err := e.Jobs.Forget(ctx, id); err != nil && !errors.Is(err, jobs.ErrUnknown) {
+			return err
+		}
+		return jobs.ErrUnknown
+	}
+	rounds.idle[id] = j
+	return e.Jobs.Ensure(ctx, id)
 }
 
 // staleFor is how long after the end of a job Redis may still come back with a record from before it.

@@ -22,7 +22,7 @@ func (e *Engine) wave(ctx context.Context, j *job, l jobs.Lease, k int) error {
 		p, err = e.writeWave(ctx, j, k)
 	}
 	if err != nil {
-		return err
+		return e.disagree(ctx, j, err)
 	}
 	e.Log.InfoContext(ctx, "wave planned", "job", j.id, "wave", k, "chunks", p.Chunks)
 	return e.Jobs.Advance(ctx, l, p.Chunks, e.nextItem(j, k, p.Chunks))
@@ -62,12 +62,17 @@ func (e *Engine) writeWave(ctx context.Context, j *job, k int) (*export.Plan, er
 func (e *Engine) openReferences(ctx context.Context, j *job, earlier []*export.Plan) ([]string, error) {
 	open := map[string]struct{}{}
 	deferred, shared := map[string]struct{}{}, map[string]struct{}{}
+	closed := newClosedChunks(earlier)
 	err := e.commits(ctx, j, func(c *export.Commit) error {
+		closed.add(c)
 		add(open, c.References)
 		add(deferred, c.Deferred)
 		add(shared, c.Shared)
 		return nil
 	})
+	if err == nil {
+		err = closed.check() // what is not read yet may still be written by its owner
+	}
 	if err != nil {
 		return nil, err
 	}

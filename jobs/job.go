@@ -32,6 +32,7 @@ type Job struct {
 	Total      int64 // chunks planned so far, and pieces split off them
 	Done       int64 // of these, those completed
 	Leased     int64 // pieces of work in somebody's hands
+	Stuck      bool  // it lives, and there is nothing to be claimed and nothing in anybody's hands: it leads nowhere
 	Counters   Counters
 	Types      map[string]int64 // rows per type
 	Reason     string           // why the work was put back last, "" once it went on

@@ -41,6 +41,7 @@ func (s *Store) Get(ctx context.Context, id string) (Job, error) {
 			Requests: number(counters["requests"]),
 		},
 	}
+	j.Stuck = j.State == Running && j.Leased == 0 && r.num(3) == 0
 	for name, rows := range counters {
 		if typ, ok := strings.CutPrefix(name, "t:"); ok {
 			j.Types[typ] = number(rows)

@@ -14,6 +14,9 @@ if not held(ARGV[1], ARGV[2], ARGV[3]) then
 end
 local rest, requests = owed(ARGV[1])
 if child then
+  if not redis.call('HGET', i, ARGV[1] .. ':c') then -- set back to before it was announced
+    redis.call('HINCRBY', s, 'kids', 1)
+  end
   redis.call('HSET', i, ARGV[1] .. ':c', 'done')
   redis.call('HINCRBY', s, 'kdone', 1)
 else
