@@ -3,7 +3,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 N ?= 500
 PATIENTS ?= 1000
 
-.PHONY: help test test-hapi test-download kill kill-short nth build demo bench vuln docs
+.PHONY: help test test-hapi test-download kill kill-short nth build demo bench bench-short vuln docs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -37,8 +37,12 @@ build: ## the binary, as bin/sluice
 demo: ## a whole export on this machine, with nothing installed
 	go run ./cmd/sluice demo
 
-bench: ## the benchmarks of the packages
+bench: ## whole exports against a bare client, with memory; then the benchmarks of the packages
+	go run ./test/load
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-short: ## that memory does not grow with the data
+	go run ./test/load -short -spread 25
 
 vuln: ## known vulnerabilities in what is used (asks vuln.go.dev)
 	go tool -modfile=tools.mod govulncheck ./...

@@ -170,7 +170,9 @@ func (e *Engine) snapshot(ctx context.Context, id string) (jobs.Snapshot, error)
 			snap.Done = append(snap.Done, n)
 		}
 		for _, child := range c.Children {
-			snap.Children[itemChild(child.ID)] = snap.Children[itemChild(child.ID)]
+			if item := itemChild(child.ID); !snap.Children[item] {
+				snap.Children[item] = false // known, and not closed as far as we have read
+			}
 		}
 		for _, p := range c.Parts {
 			snap.Types[p.Type] += p.Lines

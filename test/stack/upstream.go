@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +66,15 @@ func (u *Upstream) Busiest(ctx context.Context) (n int, err error) {
 
 // Oracle returns the lines that an export must give, as a multiset. Types in without are left out.
 func (u *Upstream) Oracle(ctx context.Context, level string, follow []string, without ...string) (map[string]int, error) {
+	return u.oracle(ctx, level, follow, func(typ string) bool { return !slices.Contains(without, typ) })
+}
+
+// OracleOf returns the lines of some types, without any that are only referred to.
+func (u *Upstream) OracleOf(ctx context.Context, level string, types []string) (map[string]int, error) {
+	return u.oracle(ctx, level, nil, func(typ string) bool { return slices.Contains(types, typ) })
+}
+
+func (u *Upstream) oracle(ctx context.Context, level string, follow []string, wanted func(typ string) bool) (map[string]int, error) {
 	body, err := u.control(ctx, "/_oracle/"+level+"?follow="+strings.Join(follow, ","))
 	if err != nil {
 		return nil, err
@@ -84,11 +94,7 @@ func (u *Upstream) Oracle(ctx context.Context, level string, follow []string, wi
 		if err := json.Unmarshal([]byte(line), &head); err != nil {
 			return nil, err
 		}
-		left := false
-		for _, typ := range without {
-			left = left || typ == head.ResourceType
-		}
-		if !left {
+		if wanted(head.ResourceType) {
 			want[strings.ReplaceAll(strings.TrimSuffix(line, "\n"), `"reference":"`+u.URL+`/`, `"reference":"`)]++
 		}
 	}
