@@ -3,7 +3,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 N ?= 500
 PATIENTS ?= 1000
 
-.PHONY: help test test-hapi test-download kill kill-short nth build demo bench bench-short vuln docs
+.PHONY: help test test-hapi test-download test-redis kill kill-short nth build demo bench bench-short vuln docs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -13,6 +13,9 @@ test: ## all checks: format, vet, staticcheck, tests with a real Redis, builds f
 
 test-hapi: ## exports from a real HAPI server, held against plain paging (Java 17, Maven; HAPI_DIR names the folder that starts it)
 	@bash scripts/test-hapi.sh
+
+test-redis: ## the suite of the job state on a Redis with TLS, a cluster and sentinels, from the Debian packages
+	@bash scripts/test-redis.sh
 
 kill: ## kills Sluice at random moments and at every named point, freezes it, takes Redis away; counts what is lost (N kills each)
 	go run ./test/kill -kills 20

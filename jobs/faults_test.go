@@ -25,8 +25,17 @@ func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 // hooked returns the bench with a client of its own that has the hook.
 func (b *bench) hooked(h hook) *bench {
 	b.t.Helper()
-	o := *b.redis.(*redis.Client).Options()
-	c := redis.NewClient(&o)
+	var c redis.UniversalClient
+	switch plain := b.redis.(type) {
+	case *redis.Client:
+		o := *plain.Options()
+		c = redis.NewClient(&o)
+	case *redis.ClusterClient:
+		o := *plain.Options()
+		c = redis.NewClusterClient(&o)
+	default:
+		b.t.Fatalf("no idea how to hook a %T", plain)
+	}
 	c.AddHook(h)
 	b.t.Cleanup(func() { c.Close() })
 	so := b.o
@@ -57,7 +66,7 @@ func testTwice(t *testing.T, b *bench) {
 			return next(ctx, cmd)
 		}
 	})
-	for range 2 { // the first run loads the scripts
+	for range 12 { // the first runs load the scripts, on each node of a cluster
 		id := NewID()
 		b.noError(b.Admit(ctx, id, "a"))
 		b.noError(b.Queue(ctx, id))

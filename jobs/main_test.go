@@ -3,13 +3,17 @@ package jobs
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
+
+	"sluice/config"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,10 +29,25 @@ func openEmbedded(t testing.TB) redis.UniversalClient {
 	return c
 }
 
-// openReal connects to the Redis that SLUICE_TEST_REDIS names.
+// openReal connects to the Redis that SLUICE_TEST_REDIS names: host:port, or a URL as in state.redis.
 func openReal(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: os.Getenv("SLUICE_TEST_REDIS"), ContextTimeoutEnabled: true})
+	address := os.Getenv("SLUICE_TEST_REDIS")
+	if !strings.Contains(address, "://") {
+		address = "redis://" + address
+	}
+	r, err := config.ParseRedis(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &redis.UniversalOptions{
+		Addrs: r.Addrs, Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, MasterName: r.Master,
+		IsClusterMode: r.Mode == config.RedisCluster, ContextTimeoutEnabled: true,
+	}
+	if r.TLS {
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	c := redis.NewUniversalClient(o)
 	if err := c.Ping(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -67,12 +86,25 @@ func newBench(t testing.TB, c redis.UniversalClient, o Options) *bench {
 
 func (b *bench) keys() []string {
 	b.t.Helper()
+	var mu sync.Mutex
 	var keys []string
-	it := b.redis.Scan(context.Background(), 0, b.o.Prefix+"*", 1000).Iterator()
-	for it.Next(context.Background()) {
-		keys = append(keys, it.Val())
+	scan := func(ctx context.Context, c *redis.Client) error {
+		it := c.Scan(ctx, 0, b.o.Prefix+"*", 1000).Iterator()
+		for it.Next(ctx) {
+			mu.Lock()
+			keys = append(keys, it.Val())
+			mu.Unlock()
+		}
+		return it.Err()
 	}
-	b.noError(it.Err())
+	switch c := b.redis.(type) {
+	case *redis.Client:
+		b.noError(scan(context.Background(), c))
+	case *redis.ClusterClient:
+		b.noError(c.ForEachMaster(context.Background(), scan))
+	default:
+		b.t.Fatalf("no idea how to list the keys of a %T", c)
+	}
 	return keys
 }
 
