@@ -24,7 +24,7 @@ import (
 )
 
 // every is the distance between the calls that are made to fail; 1 tries each of them.
-var every = flag.Int64("nth.every", 9, "make each n-th call of storage and Redis fail, for n in steps of this")
+var every = flag.Int64("nth.every", 29, "make each n-th call of storage and Redis fail, for n in steps of this")
 
 var errInjected = errors.New("injected")
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -128,20 +129,17 @@ var errConflict = errors.New("segment committed by another")
 func (s *segment) publish(ctx context.Context, next *export.Position) (*export.Commit, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
-	closed := make([]pending, 0, len(s.open)+1)
-	put := func(p *openPart, errs bool) {
-		i := len(closed)
-		closed = append(closed, pending{errs: errs})
+	open := slices.Collect(maps.Values(s.open))
+	if s.errors != nil {
+		open = append(open, s.errors)
+	}
+	closed := make([]pending, len(open))
+	for i, p := range open {
+		closed[i].errs = p == s.errors
 		g.Go(func() (err error) {
 			closed[i].part, err = p.put(gctx, s.e)
 			return err
 		})
-	}
-	for _, p := range s.open {
-		put(p, false)
-	}
-	if s.errors != nil {
-		put(s.errors, true)
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err

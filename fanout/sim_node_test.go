@@ -103,7 +103,7 @@ func (s *sim) newNode() *node {
 	}
 	o := fanout.Options{
 		Jobs: n.jobs, Store: nodeStore{s.store, n}, Source: up, Audit: noAudit{}, Log: slog.New(slog.NewTextHandler(s.log, nil)),
-		Workers: 2, ChunkPatients: 2, PartSize: 1 << 10, Poll: time.Second, Linger: time.Minute, SplitAfter: 5 * time.Second, Heartbeat: 2 * time.Second,
+		Workers: 2, ChunkPatients: 2, PartSize: 1 << 10, Poll: 2 * time.Second, Linger: 30 * time.Second, SplitAfter: 5 * time.Second, Heartbeat: 2 * time.Second,
 	}
 	if s.change != nil {
 		s.change(&o)

@@ -28,7 +28,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Uint64("sim.seeds", 40, "how many seeds to simulate")
+	simSeeds = flag.Uint64("sim.seeds", 15, "how many seeds to simulate")
 	simFrom  = flag.Uint64("sim.from", 1, "the first seed; a failing one comes back with -sim.from N -sim.seeds 1")
 )
 
@@ -270,7 +270,7 @@ func (s *sim) verdict(exports map[string]bulkdata.Level, cancelled map[string]bo
 			manifests[id] = s.finished(id, 30*time.Minute)
 		}
 	}
-	time.Sleep(4 * time.Minute) // late writers, sweeps, the end of tombstones
+	time.Sleep(150 * time.Second) // late writers, sweeps, the end of tombstones
 	for id, level := range exports {
 		if cancelled[id] {
 			for info, err := range s.store.List(s.t.Context(), export.Prefix(id)) {
