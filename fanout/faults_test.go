@@ -73,6 +73,8 @@ func TestE8_StorageUnderFire(t *testing.T) {
 		m := r.finished(id, 10*time.Minute)
 		broken.armed.Store(false)
 		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		mu.Lock()
+		defer mu.Unlock()
 		for n, times := range served {
 			if times == 0 {
 				r.t.Errorf("fault %d was never served", n)
