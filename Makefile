@@ -3,7 +3,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 N ?= 500
 PATIENTS ?= 1000
 
-.PHONY: help test test-hapi test-download test-redis kill kill-short nth build demo bench bench-short vuln docs
+.PHONY: help test test-hapi test-download test-redis kill kill-short mutants sim nth build demo bench bench-short vuln docs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -13,6 +13,9 @@ test: ## all checks: format, vet, staticcheck, tests with a real Redis, builds f
 
 test-hapi: ## exports from a real HAPI server, held against plain paging (Java 17, Maven; HAPI_DIR names the folder that starts it)
 	@bash scripts/test-hapi.sh
+
+test-download: ## downloads with curl, Go, Node and Python: the same lines, also in pieces
+	@bash scripts/test-download.sh
 
 test-redis: ## the suite of the job state on a Redis with TLS, a cluster and sentinels, from the Debian packages
 	@bash scripts/test-redis.sh
@@ -30,6 +33,13 @@ kill-short: ## the same in two minutes
 	go run ./test/kill -kills 12 -replicas 4 -redis -patients 300 -min 100ms -max 600ms
 	go run ./test/kill -mode points -some 5 -patients 10
 	go run ./test/kill -mode flush -redis -replicas 2 -patients 200
+
+mutants: ## switches one rule off at a time: the tests must notice
+	@bash scripts/mutants.sh
+
+SEEDS ?= 2000
+sim: ## simulates the engine in virtual time under all kinds of trouble, SEEDS seeds
+	@bash scripts/sim.sh $(SEEDS)
 
 nth: ## every single call of storage and Redis fails once, in three ways
 	go test ./fanout -run 'R2|R3' -nth.every 1 -v | grep -v -e '--- PASS' -e '=== RUN'

@@ -116,10 +116,21 @@ type pagingError struct{ text string }
 
 func (e *pagingError) Error() string { return e.text }
 
-// panicError is a panic while a page was read: it costs this chain, not the process.
-type panicError struct{ value any }
+// panicError is a panic that was caught. While a page is read it costs that chain; elsewhere it is counted, and costs the chain at hand
+// when it comes again and again.
+type panicError struct {
+	value any
+	stack string
+}
 
-func (e *panicError) Error() string { return "panic while reading a page" }
+func (e *panicError) Error() string { return "panic" }
+
+// recovered turns a panic into an error; it is to be deferred.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = &panicError{p, string(debug.Stack())}
+	}
+}
 
 // pages follows a chain from r.pos to its last page.
 func (r *chunkRun) pages(ctx, drain context.Context, c chain) error {
@@ -176,7 +187,7 @@ func (r *chunkRun) page(ctx context.Context, c chain, next string) (rows *pageRo
 	defer func() {
 		if p := recover(); p != nil {
 			r.e.Log.ErrorContext(ctx, "panic while reading a page", "job", r.j.id, "item", r.lease.Item, "type", c.typ, "stack", string(debug.Stack()))
-			err = &panicError{p}
+			err = &panicError{value: p}
 		}
 		r.buffer = rows.lines[:0]
 	}()

@@ -148,6 +148,9 @@ func TestSplit(t *testing.T) {
 		if r.log.count("chunk split for idle workers") < 2 {
 			r.t.Errorf("%d splits, want some", r.log.count("chunk split for idle workers"))
 		}
+		if r.log.count("Redis and storage disagree") > 0 {
+			r.t.Error("the pieces were found by comparing Redis with storage only")
+		}
 		for key, n := range r.fake.Counts().Searches {
 			if n > 1 && key.Patient != "" {
 				r.t.Errorf("%s was searched for %d times", key, n)
@@ -175,7 +178,83 @@ func TestSplitThenFlush(t *testing.T) {
 		}
 		m := r.finished(id, time.Hour)
 		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		if r.log.count("Redis and storage disagree") > 0 {
+			r.t.Error("what was restored lacked the pieces")
+		}
 	})
+}
+
+// Redis says that chunks are done which nobody has read: storage knows better.
+func TestRedisBelievesTooMuch(t *testing.T) {
+	inWorld(t, fhirserver.Options{Delay: 100 * time.Millisecond}, nil, func(r *rig) {
+		id := r.kickOff(bulkdata.Patient, "")
+		stop := r.engine(nil)
+		for r.log.count("planned") == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		stop()
+		lies := 0
+		for {
+			l, err := r.jobs.Claim(r.t.Context(), "liar")
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			if l == nil || !strings.HasPrefix(l.Item, "c") {
+				break
+			}
+			if err := r.jobs.Complete(r.t.Context(), *l); err != nil {
+				r.t.Fatal(err)
+			}
+			lies++
+		}
+		if lies == 0 {
+			r.t.Fatal("no chunk was left to lie about")
+		}
+		defer r.engine(nil)()
+		r.exact(r.finished(id, enough), r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		if r.log.count("Redis and storage disagree") == 0 {
+			r.t.Error("nobody noticed")
+		}
+	})
+}
+
+// E27: a panic that no page is to blame for, here in writing rows of one type: after three without progress the chain at hand is given up,
+// named in the error files, and everything else is there.
+func TestE27_PanicOutsideAPage(t *testing.T) {
+	inWorld(t, fhirserver.Options{}, func(o *fanout.Options) { o.ChunkPatients, o.Workers = 2, 1 }, func(r *rig) {
+		r.wrap = func(s storage.Store) storage.Store { return panickyStore{s} }
+		defer r.engine(nil)()
+		m := r.finished(r.kickOff(bulkdata.Patient, ""), time.Hour)
+		culprits := map[string]bool{}
+		for _, issue := range r.issues(m) {
+			_, patient, ok := strings.Cut(issue, "Condition of Patient/")
+			if !ok {
+				r.t.Errorf("error line %q, want only those of Condition", issue)
+			}
+			patient, _, _ = strings.Cut(patient, ":")
+			culprits[patient] = true
+		}
+		if len(culprits) != 2 {
+			r.t.Errorf("%d patients named, want the 2 of the chunk", len(culprits))
+		}
+		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), func(typ string, line []byte) bool {
+			for id := range culprits {
+				if typ == "Condition" && strings.Contains(string(line), `"Patient/`+id+`"`) {
+					return true
+				}
+			}
+			return false
+		}))
+	})
+}
+
+type panickyStore struct{ storage.Store }
+
+func (s panickyStore) Create(ctx context.Context, key string, o storage.CreateOptions) (storage.Writer, error) {
+	if strings.Contains(key, "/output/Condition/00000001.") {
+		panic("poison")
+	}
+	return s.Store.Create(ctx, key, o)
 }
 
 // E11: a cancelled export stops asking, and nothing is left under its prefix, also by a late writer.

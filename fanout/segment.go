@@ -137,6 +137,7 @@ func (s *segment) publish(ctx context.Context, next *export.Position) (*export.C
 	for i, p := range open {
 		closed[i].errs = p == s.errors
 		g.Go(func() (err error) {
+			defer recovered(&err)
 			closed[i].part, err = p.put(gctx, s.e)
 			return err
 		})

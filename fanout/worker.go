@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -103,10 +102,12 @@ func (e *Engine) do(drain, work context.Context, l jobs.Lease) {
 // attempt does one item once. A panic becomes an error, so that no job can stop the process.
 func (e *Engine) attempt(ctx, drain context.Context, l jobs.Lease) (err error, panicked bool) {
 	defer func() {
-		if p := recover(); p != nil {
-			err, panicked = fmt.Errorf("panic: %v\n%s", p, debug.Stack()), true
+		var p *panicError
+		if panicked = errors.As(err, &p); panicked {
+			err = fmt.Errorf("panic: %v\n%s", p.value, p.stack)
 		}
 	}()
+	defer recovered(&err)
 	j, err := e.cache.get(ctx, e, l.Job)
 	if err != nil {
 		return err, false

@@ -79,14 +79,14 @@ func (c *crowd) busiest() int {
 	return most
 }
 
-// E12, E12b: four replicas with a limit of 50 and a burst of 5 send for twenty seconds, and Redis loses everything in between.
+// E12, E12b: four replicas with a limit of 50 and a burst of 20 send for twenty seconds, and Redis loses everything in between.
 func TestE12_RateOfAllReplicas(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		flushes int
 	}{{"undisturbed", 0}, {"flushed", 4}} {
 		t.Run(tc.name, func(t *testing.T) {
-			inCrowd(t, 4, LimiterOptions{Rate: 50, Burst: 5}, func(c *crowd) {
+			inCrowd(t, 4, LimiterOptions{Rate: 50, Burst: 20}, func(c *crowd) {
 				var wg sync.WaitGroup
 				wg.Go(func() {
 					for range tc.flushes {
@@ -98,12 +98,12 @@ func TestE12_RateOfAllReplicas(t *testing.T) {
 				})
 				c.send(6, 20*time.Second)
 				wg.Wait()
-				if n := c.busiest(); n > 55 {
-					c.t.Errorf("%d requests in one second, want at most 55", n)
+				if n := c.busiest(); n > 70 {
+					c.t.Errorf("%d requests in one second, want at most 70", n)
 				}
-				least := 47*20 - tc.flushes*15 // a flush costs a horizon or so
-				if n := len(c.sent); n < least || n > 50*20+5 {
-					c.t.Errorf("%d requests in 20 s, want between %d and %d", n, least, 50*20+5)
+				least := 47*20 - tc.flushes*50 // a flush costs a second or so
+				if n := len(c.sent); n < least || n > 50*20+20 {
+					c.t.Errorf("%d requests in 20 s, want between %d and %d", n, least, 50*20+20)
 				}
 				if n := c.limiters[0].Replicas(); n != 4 {
 					c.t.Errorf("%d replicas known, want 4", n)

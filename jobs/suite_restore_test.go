@@ -47,6 +47,11 @@ func testRestore(t *testing.T, b *bench) {
 		if l.Token != 2 {
 			t.Errorf("%s has token %d: the first claim after a loss must not look like the first ever", l.Item, l.Token)
 		}
+		zombie := l // with the same fence, from before the loss
+		zombie.Epoch = before.Epoch
+		if err := b.Complete(ctx, zombie); !errors.Is(err, ErrLeaseLost) {
+			t.Errorf("%s by a lease of another epoch: %v, want ErrLeaseLost", l.Item, err)
+		}
 		items = append(items, l.Item)
 		b.noError(b.Complete(ctx, l))
 	}
