@@ -12,11 +12,11 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/sync/semaphore"
 )
 
 // Transport signs what passes through. It is safe for concurrent use.
@@ -25,7 +25,8 @@ type Transport struct {
 	origin string
 	base   http.RoundTripper
 
-	mu      sync.Mutex // held while a token is fetched: all who wait share it
+	lock    *semaphore.Weighted // held while a token is fetched: all who wait share it, and each may give up
+	scope   string              // what is asked for: as configured, or in the other spelling once the server wanted that
 	token   string
 	expires time.Time
 	grant   Grant
@@ -39,7 +40,7 @@ func New(o Options, base http.RoundTripper) (http.RoundTripper, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	t := &Transport{o: o, base: base}
+	t := &Transport{o: o, base: base, lock: semaphore.NewWeighted(1)}
 	switch o.Type {
 	case None:
 		return t, nil
@@ -51,6 +52,7 @@ func New(o Options, base http.RoundTripper) (http.RoundTripper, error) {
 		if o.Type == BackendServices && o.Scope == "" {
 			t.o.Scope = "system/*.rs"
 		}
+		t.scope = t.o.Scope
 	default:
 		return nil, fmt.Errorf("type %q: expected none, basic, bearer, header, client_credentials or backend_services", o.Type)
 	}
@@ -123,15 +125,19 @@ func (t *Transport) Check(ctx context.Context) error {
 
 // Grant tells the scopes of the last token; false when there is none, or the type knows none.
 func (t *Transport) Grant() (Grant, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if err := t.lock.Acquire(context.Background(), 1); err != nil {
+		return Grant{}, false
+	}
+	defer t.lock.Release(1)
 	return t.grant, t.token != ""
 }
 
 // current returns a token that is good for a while yet and is not the stale one. One caller fetches, the others wait for it.
 func (t *Transport) current(ctx context.Context, stale string) (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if err := t.lock.Acquire(ctx, 1); err != nil {
+		return "", err
+	}
+	defer t.lock.Release(1)
 	if t.token != "" && t.token != stale && t.o.Now().Before(t.expires) {
 		return t.token, nil
 	}
@@ -159,8 +165,8 @@ func (t *Transport) current(ctx context.Context, stale string) (string, error) {
 // fetch asks the token endpoint once; again tells that another try may help.
 func (t *Transport) fetch(ctx context.Context, known bool) (again bool, err error) {
 	form := url.Values{"grant_type": {"client_credentials"}}
-	if t.o.Scope != "" {
-		form.Set("scope", t.o.Scope)
+	if t.scope != "" {
+		form.Set("scope", t.scope)
 	}
 	if t.o.Type == BackendServices {
 		assertion, err := t.assertion()
@@ -194,6 +200,10 @@ func (t *Transport) fetch(ctx context.Context, known bool) (again bool, err erro
 	}
 	err = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&answer)
 	if s := res.StatusCode; s != http.StatusOK || err != nil || answer.Token == "" {
+		if other := otherSpelling(t.scope); answer.Error == "invalid_scope" && other != "" && t.scope == t.o.Scope {
+			t.scope = other // tried once; refused as well, the server means it
+			return true, errors.New("the token endpoint refused the scope, in both spellings")
+		}
 		again := s >= 500 || s == http.StatusRequestTimeout || s == http.StatusTooManyRequests || s == http.StatusBadRequest && known
 		return again, fmt.Errorf("the token endpoint answered %d", s)
 	}
@@ -202,8 +212,24 @@ func (t *Transport) fetch(ctx context.Context, known bool) (again bool, err erro
 		life = 5 * time.Minute
 	}
 	t.token, t.expires = answer.Token, t.o.Now().Add(life-min(life/10, 30*time.Second))
-	t.grant = Grant{Asked: t.o.Scope, Granted: answer.Scope}
+	t.grant = Grant{Asked: t.scope, Granted: answer.Scope}
 	return false, nil
+}
+
+// otherSpelling writes scopes of SMART v2 (system/*.rs) as those of v1 (system/*.read), and the other way round; "" when they are neither.
+func otherSpelling(scopes string) string {
+	all := strings.Fields(scopes)
+	for i, s := range all {
+		switch {
+		case strings.HasPrefix(s, "system/") && strings.HasSuffix(s, ".rs"):
+			all[i] = strings.TrimSuffix(s, ".rs") + ".read"
+		case strings.HasPrefix(s, "system/") && strings.HasSuffix(s, ".read"):
+			all[i] = strings.TrimSuffix(s, ".read") + ".rs"
+		default:
+			return ""
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // assertion signs who we are, with the key as it is in the file now.
