@@ -116,6 +116,11 @@ func (in *instance) openJobs(ctx context.Context) error {
 		Redis: client, MaxRunning: in.cfg.Export.JobsPerClient, MaxQueued: in.cfg.Export.QueuedPerClient, Log: in.log,
 		Around: failpoints.script,
 	})
+	if err == nil && in.cfg.State.Redis.IsSet() {
+		if err = in.jobs.Check(ctx); err != nil {
+			err = fmt.Errorf("state.redis: %w", err)
+		}
+	}
 	return err
 }
 

@@ -21,6 +21,7 @@ type loop struct {
 	random   *rand.Rand
 	upstream *stack.Upstream
 	redis    *stack.Redis
+	set      *stack.ReplicaSet // with -mode failover
 	replicas []*stack.Replica
 	balancer *stack.Balancer
 	key      []byte
@@ -110,7 +111,13 @@ func (l *loop) startUpstream(ctx context.Context) (stack.Binaries, error) {
 // startReplicas prepares the replicas and what they share; they do not run yet.
 func (l *loop) startReplicas(ctx context.Context, b stack.Binaries, n int) (err error) {
 	state := stack.Section{}
-	if l.settings.redis {
+	switch {
+	case l.mode == "failover":
+		if l.set, err = stack.StartReplicaSet(ctx, l.dir); err != nil {
+			return err
+		}
+		state["redis"] = l.set.URL()
+	case l.settings.redis:
 		if l.redis, err = stack.StartRedis(ctx, l.dir); err != nil {
 			return err
 		}
@@ -153,6 +160,9 @@ func (l *loop) close() {
 	}
 	if l.balancer != nil {
 		l.balancer.Close()
+	}
+	if l.set != nil {
+		l.set.Kill()
 	}
 	if l.redis != nil && l.redis.Process != nil {
 		l.redis.Kill()

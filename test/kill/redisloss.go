@@ -43,6 +43,25 @@ func (l *loop) redisOutage(ctx context.Context) error {
 	return l.recovered(err, back)
 }
 
+// stale is how long the replica stands still before the primary dies: it is behind by as much.
+const stale = 3 * time.Second
+
+// failover kills the primary of a replica set whose replica is behind; the sentinels promote it.
+func (l *loop) failover(ctx context.Context) error {
+	var died time.Time
+	err := l.disturbed(ctx, func(ctx context.Context, p stack.Progress) error {
+		if err := l.set.Replica.Freeze(); err != nil {
+			return err
+		}
+		time.Sleep(stale)
+		l.set.Primary.Kill()
+		died = time.Now()
+		fmt.Printf("primary killed with %d of %d chunks closed; its replica is %v behind\n", p.Closed, p.Chunks, stale)
+		return l.set.Replica.Thaw()
+	})
+	return l.recovered(err, died)
+}
+
 func (l *loop) recovered(err error, since time.Time) error {
 	if err != nil {
 		return err
