@@ -14,6 +14,7 @@ import (
 	"sluice/bulkdata"
 	"sluice/export"
 	"sluice/fanout"
+	"sluice/fhir"
 	"sluice/jobs"
 	"sluice/storage"
 	"sluice/test/fhirserver"
@@ -182,6 +183,45 @@ func TestSplitThenFlush(t *testing.T) {
 			r.t.Error("what was restored lacked the pieces")
 		}
 	})
+}
+
+// A chunk is closed and a piece split off it is not: whoever makes the state anew from storage finds the piece.
+func TestRestoreFindsOpenChildren(t *testing.T) {
+	inWorld(t, fhirserver.Options{}, nil, func(r *rig) {
+		id := r.kickOff(bulkdata.Patient, "")
+		stop := r.engine(&planOnly{Source: r.up, store: r.store, id: id})
+		for r.log.count("planned") == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		stop()
+		chunk := export.PlanChunk(0)
+		record := &export.Commit{
+			Format: export.Format, Attempt: "by-hand", Chunk: chunk, Until: &export.Position{}, Children: []export.Child{{ID: chunk.Child(0, 0)}},
+		}
+		if err := export.WriteOnce(r.t.Context(), r.store, export.CommitKey(id, chunk, 0), record); err != nil {
+			r.t.Fatal(err)
+		}
+		if err := r.redis.FlushAll(r.t.Context()).Err(); err != nil {
+			r.t.Fatal(err)
+		}
+		defer r.engine(nil)()
+		r.exact(r.finished(id, enough), r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+	})
+}
+
+// planOnly is an upstream that answers nothing any more once the plan is written.
+type planOnly struct {
+	fanout.Source
+	store storage.Store
+	id    string
+}
+
+func (p *planOnly) Page(ctx context.Context, q fhir.Query, next string, sink fhir.PageSink) (fhir.Page, error) {
+	if _, err := p.store.Stat(ctx, export.PlanKey(p.id, 0)); err == nil {
+		<-ctx.Done()
+		return fhir.Page{}, ctx.Err()
+	}
+	return p.Source.Page(ctx, q, next, sink)
 }
 
 // Redis says that chunks are done which nobody has read: storage knows better.

@@ -52,6 +52,9 @@ func testRestore(t *testing.T, b *bench) {
 		if err := b.Complete(ctx, zombie); !errors.Is(err, ErrLeaseLost) {
 			t.Errorf("%s by a lease of another epoch: %v, want ErrLeaseLost", l.Item, err)
 		}
+		if err := b.Checkpoint(ctx, zombie, 0, Counters{}, nil); !errors.Is(err, ErrLeaseLost) {
+			t.Errorf("checkpoint of %s by a lease of another epoch: %v, want ErrLeaseLost", l.Item, err)
+		}
 		items = append(items, l.Item)
 		b.noError(b.Complete(ctx, l))
 	}

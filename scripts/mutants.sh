@@ -54,7 +54,7 @@ mutant 'checkpoint: trouble of the store is a failed search' fanout/chain.go \
 mutant 'split: nobody is told of the child' fanout/split.go \
 	'if err := r.e.Jobs.Split(ctx, r.lease, items); err != nil {' 'if err := error(nil); err != nil {' './fanout -run TestSplit$'
 mutant 'restore: children are not in the snapshot' fanout/reconcile.go \
-	'snap.Children[item] = false' '_ = item' './fanout -run TestSplitThenFlush'
+	'snap.Children[item] = false' '_ = item' './fanout -run OpenChildren'
 mutant 'end: an open chunk is not noticed' fanout/finish.go \
 	'if !c.done[export.PlanChunk(n)] {' 'if false {' './fanout -run BelievesTooMuch'
 mutant 'orphans: nothing is swept' fanout/sweep.go \

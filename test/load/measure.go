@@ -74,7 +74,7 @@ func measure(ctx context.Context, b stack.Binaries, dir string, s scenario) (r r
 	if err != nil {
 		return r, err
 	}
-	u, err := usageOf(replica.PID())
+	u, err := replica.Usage()
 	if err != nil {
 		return r, err
 	}
@@ -82,7 +82,7 @@ func measure(ctx context.Context, b stack.Binaries, dir string, s scenario) (r r
 	if err != nil {
 		return r, err
 	}
-	r = result{Name: s.name, Seconds: done.Sub(began).Seconds(), Requests: after.Requests - before.Requests, CPU: u.cpu.Seconds(), PeakMiB: float64(u.peak) / (1 << 20), memory: s.memory}
+	r = result{Name: s.name, Seconds: done.Sub(began).Seconds(), Requests: after.Requests - before.Requests, CPU: u.CPU.Seconds(), PeakMiB: float64(u.Peak) / (1 << 20), memory: s.memory}
 	for _, f := range res.Output {
 		r.RawMB += float64(f.Bytes) / 1e6
 	}

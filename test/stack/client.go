@@ -57,6 +57,30 @@ func (c Client) Token(ctx context.Context) (string, error) {
 	return answer.AccessToken, nil
 }
 
+// KickOff starts an export at a path below the base and returns its status URL.
+func (c Client) KickOff(ctx context.Context, path string) (string, error) {
+	token, err := c.Token(ctx)
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Base+path, nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Prefer", "respond-async")
+	req.Header.Set("Accept", "application/fhir+json")
+	res, err := controls.Do(req)
+	if err != nil {
+		return "", err
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusAccepted {
+		return "", fmt.Errorf("kick-off: %s", res.Status)
+	}
+	return res.Header.Get("Content-Location"), nil
+}
+
 // Delete asks the server to forget an export; one that it does not know (any more) is forgotten.
 func (c Client) Delete(ctx context.Context, status string) error {
 	token, err := c.Token(ctx)

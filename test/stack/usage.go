@@ -1,4 +1,4 @@
-package main
+package stack
 
 import (
 	"bufio"
@@ -10,27 +10,27 @@ import (
 	"time"
 )
 
-// usage is what a process has used.
-type usage struct {
-	peak int64 // VmHWM, bytes
-	cpu  time.Duration
+// Usage is what a process has used.
+type Usage struct {
+	Peak int64 // VmHWM, bytes
+	CPU  time.Duration
 }
 
-// usageOf reads /proc.
-func usageOf(pid int) (u usage, err error) {
-	status, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+// Usage reads /proc.
+func (p *Process) Usage() (u Usage, err error) {
+	status, err := os.Open(fmt.Sprintf("/proc/%d/status", p.PID()))
 	if err != nil {
 		return u, fmt.Errorf("peak memory needs Linux: %w", err)
 	}
 	defer status.Close()
-	if u.peak, err = peak(status); err != nil {
+	if u.Peak, err = peak(status); err != nil {
 		return u, err
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
 	if err != nil {
 		return u, err
 	}
-	u.cpu, err = cpu(string(stat))
+	u.CPU, err = cpu(string(stat))
 	return u, err
 }
 
