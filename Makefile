@@ -3,7 +3,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 N ?= 500
 PATIENTS ?= 1000
 
-.PHONY: help test test-hapi test-download test-redis kill kill-short mutants sim nth build demo bench bench-short vuln docs
+.PHONY: help test test-hapi test-download test-redis kill kill-short mutants sim scale nth build demo bench bench-short vuln docs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,8 @@ kill: ## kills Sluice at random moments and at every named point, freezes it, ta
 	go run ./test/kill -mode freeze -redis -replicas 2 -patients 400
 	go run ./test/kill -mode flush -redis -replicas 2 -patients 200
 	go run ./test/kill -mode outage -redis -replicas 2 -patients 200
+	go run ./test/kill -mode failover -redis -replicas 2 -patients 300
+	go run ./test/kill -mode rate -redis -replicas 4 -rate 50 -burst 10 -patients 400
 
 kill-short: ## the same in two minutes
 	go run ./test/kill -kills 20 -max 800ms
@@ -40,6 +42,9 @@ mutants: ## switches one rule off at a time: the tests must notice
 SEEDS ?= 2000
 sim: ## simulates the engine in virtual time under all kinds of trouble, SEEDS seeds
 	@bash scripts/sim.sh $(SEEDS)
+
+scale: ## a plan of a million patients; speed and memory from 1,000 to 100,000
+	go run ./test/scale
 
 nth: ## every single call of storage and Redis fails once, in three ways
 	go test ./fanout -run 'R2|R3' -nth.every 1 -v | grep -v -e '--- PASS' -e '=== RUN'
