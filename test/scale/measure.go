@@ -55,7 +55,7 @@ func million(ctx context.Context, b stack.Binaries, dir string) error {
 	case planned > mostPlan:
 		return errors.New("the plan takes too long")
 	case after-before > mostRedis:
-		return errors.New("Redis holds too much")
+		return errors.New("too much is held in Redis")
 	}
 	return nil
 }
