@@ -60,14 +60,17 @@ func (g *Gateway) status(c echo.Context, p *auth.Principal) error {
 // running: STAT-01 to STAT-03.
 func running(c echo.Context, spec *export.Spec, j jobs.Job) error {
 	h := c.Response().Header()
-	h.Set("X-Progress", progress(j))
+	h.Set("X-Progress", progress(j, time.Now()))
 	// Short exports are not kept waiting, long ones not asked for all the time: 1 s, growing to 30 s with age.
 	h.Set("Retry-After", seconds(min(30*time.Second, max(time.Second, time.Since(spec.Created)/10))))
 	return c.NoContent(http.StatusAccepted)
 }
 
-// progress is a text of less than 100 characters without identities.
-func progress(j jobs.Job) string {
+// stalledAfter is how long a running export may show no progress, and no reason, before its status says so.
+const stalledAfter = 5 * time.Minute
+
+// progress is a text of less than 100 characters without identities. It says what is so: why the work waits, or that nobody knows.
+func progress(j jobs.Job, now time.Time) string {
 	switch {
 	case j.State == jobs.Pending || j.State == jobs.Queued:
 		return "waiting to begin"
@@ -86,8 +89,11 @@ func progress(j jobs.Job) string {
 	if j.Counters.Rows > 0 {
 		text += fmt.Sprintf(", %d resources", j.Counters.Rows)
 	}
-	if j.Reason != "" {
-		text += ", waiting"
+	switch idle := now.Sub(j.Updated); {
+	case j.Reason != "":
+		text += "; " + j.Reason
+	case idle > stalledAfter:
+		text += fmt.Sprintf("; stalled: nothing has moved for %d minutes", int(idle.Minutes()))
 	}
 	return text[:min(len(text), 99)]
 }
