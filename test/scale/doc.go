@@ -3,6 +3,7 @@
 // 100,000.
 //
 //	go run ./test/scale
+//	go run ./test/scale fair    only how exports of two clients share
 //
 // It exits 0 when all is within its bounds. Linux only: it reads /proc.
 package main

@@ -41,7 +41,13 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(os.Args) > 1 && os.Args[1] == "fair" {
+		return fair(ctx, b, filepath.Join(dir, "fair"))
+	}
 	if err := million(ctx, b, filepath.Join(dir, "million")); err != nil {
+		return err
+	}
+	if err := fair(ctx, b, filepath.Join(dir, "fair")); err != nil {
 		return err
 	}
 	small, err := whole(ctx, b, filepath.Join(dir, "small"), 1_000)

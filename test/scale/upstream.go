@@ -29,6 +29,9 @@ func openHospital(patients int) (*hospital, error) {
 	mux.HandleFunc("GET /fhir/metadata", h.metadata)
 	mux.HandleFunc("GET /fhir/Patient", h.searchPatients)
 	mux.HandleFunc("GET /fhir/Observation", h.searchObservations)
+	mux.HandleFunc("GET /fhir/Group/one", func(w http.ResponseWriter, _ *http.Request) {
+		h.answer(w, `{"resourceType":"Group","id":"one","type":"person","actual":true,"member":[{"entity":{"reference":"Patient/p0000000"}}]}`)
+	})
 	h.srv = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = h.srv.Serve(l) }() // ends with close
 	return h, nil
