@@ -3,7 +3,7 @@
 // 100,000.
 //
 //	go run ./test/scale
-//	go run ./test/scale fair    only how exports of two clients share
+//	go run ./test/scale million | fair | cancel    one part: the plan, how two clients share, how an export is cancelled
 //
 // It exits 0 when all is within its bounds. Linux only: it reads /proc.
 package main

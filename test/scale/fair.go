@@ -21,7 +21,7 @@ const mostSmall = 10 * time.Second
 
 // fair lets a small export run behind a huge one, and two huge ones of two clients beside each other.
 func fair(ctx context.Context, b stack.Binaries, dir string) error {
-	s, err := open(ctx, b, dir, 100_000)
+	s, err := open(ctx, b, dir, 100_000, 4, 16)
 	if err != nil {
 		return err
 	}

@@ -41,13 +41,20 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(os.Args) > 1 && os.Args[1] == "fair" {
-		return fair(ctx, b, filepath.Join(dir, "fair"))
+	if len(os.Args) > 1 {
+		part, known := map[string]func(context.Context, stack.Binaries, string) error{"million": million, "fair": fair, "cancel": cancel}[os.Args[1]]
+		if !known {
+			return fmt.Errorf("%q: expected million, fair or cancel", os.Args[1])
+		}
+		return part(ctx, b, filepath.Join(dir, "part"))
 	}
 	if err := million(ctx, b, filepath.Join(dir, "million")); err != nil {
 		return err
 	}
 	if err := fair(ctx, b, filepath.Join(dir, "fair")); err != nil {
+		return err
+	}
+	if err := cancel(ctx, b, filepath.Join(dir, "cancel")); err != nil {
 		return err
 	}
 	small, err := whole(ctx, b, filepath.Join(dir, "small"), 1_000)
@@ -75,7 +82,7 @@ type site struct {
 	dir      string
 }
 
-func open(ctx context.Context, b stack.Binaries, dir string, patients int) (s *site, err error) {
+func open(ctx context.Context, b stack.Binaries, dir string, patients, workers, concurrency int) (s *site, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -96,7 +103,8 @@ func open(ctx context.Context, b stack.Binaries, dir string, patients int) (s *s
 		return nil, err
 	}
 	s.replica, err = stack.NewReplica(b, dir, "sluice", stack.Settings{
-		"upstream": stack.Section{"url": s.hospital.base, "rate": 0, "concurrency": 16},
+		"upstream": stack.Section{"url": s.hospital.base, "rate": 0, "concurrency": concurrency},
+		"workers":  workers,
 		"storage":  stack.Section{"url": "file:" + s.store()},
 		"auth":     stack.Section{"clients_dir": filepath.Join(dir, "clients")},
 		"state":    stack.Section{"redis": "redis://" + s.redis.Addr},

@@ -16,7 +16,7 @@ import (
 
 // million plans an export of a million patients and cancels it.
 func million(ctx context.Context, b stack.Binaries, dir string) error {
-	s, err := open(ctx, b, dir, 1_000_000)
+	s, err := open(ctx, b, dir, 1_000_000, 4, 16)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ type pace struct {
 
 // whole exports all patients; the rows are counted by the manifest.
 func whole(ctx context.Context, b stack.Binaries, dir string, patients int) (r pace, err error) {
-	s, err := open(ctx, b, dir, patients)
+	s, err := open(ctx, b, dir, patients, 4, 16)
 	if err != nil {
 		return r, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,9 @@ type hospital struct {
 	patients int
 	base     string
 	srv      *http.Server
+	hang     atomic.Bool  // searches of Observation are not answered any more
+	hanging  atomic.Int64 // how many wait now
+	last     atomic.Int64 // when the last request began, Unix nanoseconds
 }
 
 func openHospital(patients int) (*hospital, error) {
@@ -32,7 +36,10 @@ func openHospital(patients int) (*hospital, error) {
 	mux.HandleFunc("GET /fhir/Group/one", func(w http.ResponseWriter, _ *http.Request) {
 		h.answer(w, `{"resourceType":"Group","id":"one","type":"person","actual":true,"member":[{"entity":{"reference":"Patient/p0000000"}}]}`)
 	})
-	h.srv = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	h.srv = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.last.Store(time.Now().UnixNano())
+		mux.ServeHTTP(w, r)
+	}), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = h.srv.Serve(l) }() // ends with close
 	return h, nil
 }
@@ -85,6 +92,12 @@ func (h *hospital) searchPatients(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *hospital) searchObservations(w http.ResponseWriter, r *http.Request) {
+	if h.hang.Load() {
+		h.hanging.Add(1)
+		<-r.Context().Done()
+		h.hanging.Add(-1)
+		return
+	}
 	id := r.URL.Query().Get("patient")
 	entries := make([]string, 0, rowsPerPatient-1)
 	for n := range rowsPerPatient - 1 {
