@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"sluice/fhir"
@@ -31,9 +32,13 @@ func (r *chunkRun) patientsOf(c chain, line []byte) []string {
 // owner tells whether the patient at hand is the one whose chain writes a row. A row that several patients of the cohort share is
 // written by the first of them in the plan: a pure function of the row and the plan, so that no two workers need to agree.
 func (r *chunkRun) owner(c chain, line []byte) (owner, shared bool, err error) {
+	ids := r.patientsOf(c, line)
+	if !slices.ContainsFunc(ids, func(id string) bool { return id != c.patient }) {
+		return true, false, nil // by far the most rows: nobody else is named, and no index is needed
+	}
 	own := -1
 	first := -1
-	for _, id := range r.patientsOf(c, line) {
+	for _, id := range ids {
 		if id == c.patient && own >= 0 {
 			continue
 		}
