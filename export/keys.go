@@ -15,6 +15,9 @@ const Root = "jobs/"
 // SystemRoot is the prefix of what belongs to the installation and not to one export: keys, assertion ids, the lock.
 const SystemRoot = "system/"
 
+// StopKey is the key of the object that stops the work on all exports, in all replicas, as long as it is there.
+const StopKey = SystemRoot + "stop.json"
+
 // Prefix returns the prefix of all objects of a job.
 func Prefix(job string) string { return Root + job + "/" }
 

@@ -223,6 +223,9 @@ func (r *chunkRun) checkpoint(ctx context.Context, next *export.Position) error 
 
 // giveBack commits what is whole before the chunk is put back, so that nothing of it is read again.
 func (r *chunkRun) giveBack(ctx context.Context, cause error) error {
+	if context.Cause(ctx) == errStopped {
+		cause = errStopped
+	}
 	var back *putBack
 	if !errors.As(cause, &back) || r.seg.empty() || errors.Is(context.Cause(ctx), errLost) {
 		return cause

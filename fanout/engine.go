@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/jobs"
@@ -50,11 +51,12 @@ type Options struct {
 // Engine works on exports until its Run ends. All replicas that share a store and a Redis may run one each.
 type Engine struct {
 	Options
-	owner string
-	held  *held
-	cache *jobCache
-	wake  chan struct{}
-	bury  chan string
+	owner   string
+	held    *held
+	stopped atomic.Bool // by the operator, in all replicas
+	cache   *jobCache
+	wake    chan struct{}
+	bury    chan string
 }
 
 // New checks the options and returns an Engine that does nothing until Run.
@@ -112,6 +114,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer stopKeepers()
 	keepers.Go(func() { e.heartbeats(keep) })
 	keepers.Go(func() { e.reconciler(ctx) })
+	keepers.Go(func() { e.watchStop(ctx) })
 	keepers.Go(func() { e.janitor(ctx) })
 	for range e.Workers {
 		workers.Go(func() { e.worker(ctx, work) })

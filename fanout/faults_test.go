@@ -297,6 +297,43 @@ func (s panickyStore) Create(ctx context.Context, key string, o storage.CreateOp
 	return s.Store.Create(ctx, key, o)
 }
 
+// The operator stops all exports: within two seconds nobody asks the upstream any more, what was read is kept, and all goes on when he
+// lets it, without asking again for what is committed.
+func TestStopAllExports(t *testing.T) {
+	inWorld(t, fhirserver.Options{Extras: true, Delay: 300 * time.Millisecond}, nil, func(r *rig) {
+		defer r.engine(nil)()
+		defer r.engine(nil)()
+		id := r.kickOff(bulkdata.Patient, "")
+		time.Sleep(5 * time.Second)
+		if err := storage.Put(r.t.Context(), r.store, export.StopKey, []byte("{}"), storage.CreateOptions{}); err != nil {
+			r.t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		asked := r.fake.Counts()
+		time.Sleep(time.Hour)
+		if n := r.fake.Counts().Requests; n != asked.Requests || asked.InFlight != 0 {
+			r.t.Errorf("%d requests while everything is stopped, %d in flight", n-asked.Requests, asked.InFlight)
+		}
+		j, err := r.jobs.Get(r.t.Context(), id)
+		if err != nil || j.State != jobs.Running || !strings.Contains(j.Reason, "operator") {
+			r.t.Errorf("state %s, reason %q, %v; want running, stopped by the operator", j.State, j.Reason, err)
+		}
+		if err := r.store.Delete(r.t.Context(), export.StopKey); err != nil {
+			r.t.Fatal(err)
+		}
+		r.exact(r.finished(id, enough), r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
+		again := 0
+		for key, n := range r.fake.Counts().Searches {
+			if n > 1 && key.Patient != "" {
+				again++
+			}
+		}
+		if again > 8 { // what was cut off in the middle of a page, at most one a worker
+			r.t.Errorf("%d searches were made again", again)
+		}
+	})
+}
+
 // E11: a cancelled export stops asking, and nothing is left under its prefix, also by a late writer.
 func TestE11_Cancel(t *testing.T) {
 	inWorld(t, fhirserver.Options{Delay: 5 * time.Second}, nil, func(r *rig) {

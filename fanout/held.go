@@ -64,6 +64,15 @@ func (h *held) lose(l jobs.Lease) {
 	}
 }
 
+// stopAll stops the work under every lease; the leases stay until their work has given them back.
+func (h *held) stopAll(why error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, x := range h.m {
+		x.stop(why)
+	}
+}
+
 func (h *held) cancelJob(job string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

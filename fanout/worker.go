@@ -48,6 +48,10 @@ var errDraining = &putBack{reason: "handed over: this process is ending"}
 // worker claims and does work until ctx ends; the work itself runs under the longer-lived work context.
 func (e *Engine) worker(ctx, work context.Context) {
 	for ctx.Err() == nil {
+		if e.stopped.Load() {
+			sleep(ctx, e.Poll)
+			continue
+		}
 		lease, err := e.Jobs.Claim(ctx, e.owner)
 		switch {
 		case err != nil:
@@ -79,6 +83,9 @@ func (e *Engine) do(drain, work context.Context, l jobs.Lease) {
 	if errors.Is(err, jobs.ErrLeaseLost) || errors.Is(context.Cause(ctx), errLost) {
 		e.Log.InfoContext(ctx, "lease lost", "job", l.Job, "item", l.Item)
 		return
+	}
+	if context.Cause(ctx) == errStopped {
+		err, panicked = errStopped, false
 	}
 	after, reason := time.Second, "trouble, see the log"
 	var back *putBack

@@ -55,6 +55,8 @@ func (g *Gateway) adminRoutes() http.Handler {
 	e.GET("/jobs", g.operator(g.listJobs))
 	e.GET("/jobs/:id", g.operator(g.showJob))
 	e.DELETE("/jobs/:id", g.operator(g.cancelJob))
+	e.PUT("/stop", g.operator(g.stopAll))
+	e.DELETE("/stop", g.operator(g.goOn))
 
 	e.GET("/", g.operator(g.page))
 	e.GET("/page.css", asset("page.css", "text/css; charset=utf-8"))

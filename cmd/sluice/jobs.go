@@ -18,25 +18,27 @@ func newJobsCommand(a *app) *cobra.Command {
 	var tokenFile string
 	c := &cobra.Command{
 		Use:     "jobs",
-		Short:   "See and cancel exports",
+		Short:   "See, cancel and stop exports",
 		Long:    "Asks the admin listener of a running gateway; the answers are JSON.",
-		Example: "  sluice jobs list\n  sluice jobs show ID\n  sluice jobs cancel ID",
+		Example: "  sluice jobs list\n  sluice jobs show ID\n  sluice jobs cancel ID\n  sluice jobs stop",
 	}
 	c.PersistentFlags().StringVar(&admin, "admin", admin, "address of the admin listener")
 	c.PersistentFlags().StringVar(&tokenFile, "admin-token-file", "", "file with the admin token")
-	sub := func(use, short, method string, args cobra.PositionalArgs) *cobra.Command {
+	sub := func(use, short, method, path string, args cobra.PositionalArgs) *cobra.Command {
 		return &cobra.Command{Use: use, Short: short, Args: args, Example: "  sluice jobs " + use, RunE: func(c *cobra.Command, args []string) error {
-			path := "/jobs"
+			address := strings.TrimSuffix(admin, "/") + path
 			if len(args) > 0 {
-				path += "/" + url.PathEscape(args[0])
+				address += "/" + url.PathEscape(args[0])
 			}
-			return a.askAdmin(c.Context(), method, strings.TrimSuffix(admin, "/")+path, tokenFile)
+			return a.askAdmin(c.Context(), method, address, tokenFile)
 		}}
 	}
 	c.AddCommand(
-		sub("list", "List the exports", http.MethodGet, noArgs),
-		sub("show ID", "Show one export", http.MethodGet, cobra.ExactArgs(1)),
-		sub("cancel ID", "Cancel an export and remove its files", http.MethodDelete, cobra.ExactArgs(1)),
+		sub("list", "List the exports", http.MethodGet, "/jobs", noArgs),
+		sub("show ID", "Show one export", http.MethodGet, "/jobs", cobra.ExactArgs(1)),
+		sub("cancel ID", "Cancel an export and remove its files", http.MethodDelete, "/jobs", cobra.ExactArgs(1)),
+		sub("stop", "Stop the work on all exports, in all replicas, within about two seconds; what is read is kept", http.MethodPut, "/stop", noArgs),
+		sub("resume", "Let all exports go on", http.MethodDelete, "/stop", noArgs),
 	)
 	return c
 }
