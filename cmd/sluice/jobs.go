@@ -68,6 +68,10 @@ func (a *app) askAdmin(ctx context.Context, method, address, tokenFile string) e
 	if res.StatusCode >= 300 {
 		return fmt.Errorf("the gateway answered %s: %s", res.Status, strings.TrimSpace(string(body)))
 	}
-	fmt.Fprintln(a.stdout, strings.TrimSpace(string(body)))
+	if text := strings.TrimSpace(string(body)); text != "" {
+		fmt.Fprintln(a.stdout, text)
+	} else {
+		fmt.Fprintln(a.stdout, "done")
+	}
 	return nil
 }
