@@ -31,6 +31,7 @@ var (
 // weather is what all nodes of a simulated world suffer from. Its numbers are changed by the script of the seed.
 type weather struct {
 	redisAway atomic.Bool
+	redis     sync.RWMutex // held while Redis does something; a snapshot is of one moment
 	storeFire atomic.Int64 // per cent of storage calls that go wrong
 	mu        sync.Mutex
 	random    *rand.Rand
@@ -152,6 +153,8 @@ func (h nodeRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			if h.n.w.redisAway.Load() {
 				return errFire
 			}
+			h.n.w.redis.RLock()
+			defer h.n.w.redis.RUnlock()
 			return next(ctx, cmd)
 		})
 		if errors.Is(err, errFire) || errors.Is(err, errDead) {

@@ -306,6 +306,8 @@ func (s *sim) verdict(exports map[string]bulkdata.Level, cancelled map[string]bo
 
 // snapshot keeps what Redis holds now; the function it returns sets it back, as a failover to a stale replica does.
 func (s *sim) snapshot() (setBack func()) {
+	s.weather.redis.Lock()
+	defer s.weather.redis.Unlock()
 	type zset = map[string]float64
 	strs, hashes, zsets := map[string]string{}, map[string]map[string]string{}, map[string]zset{}
 	for _, key := range s.server.Keys() {
@@ -323,6 +325,8 @@ func (s *sim) snapshot() (setBack func()) {
 		}
 	}
 	return func() {
+		s.weather.redis.Lock()
+		defer s.weather.redis.Unlock()
 		s.server.FlushAll()
 		for key, v := range strs {
 			_ = s.server.Set(key, v)

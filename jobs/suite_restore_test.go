@@ -143,6 +143,14 @@ func testRestoreRepairs(t *testing.T, b *bench) {
 	if l := b.claim(); l.Job != id {
 		t.Errorf("claimed from %s, want the job", l.Job)
 	}
+	for _, part := range []string{"order", "run", "clients", "jobs"} { // one key alone
+		b.noError(b.redis.Del(ctx, b.o.Prefix+"{u}:"+part).Err())
+		b.noError(b.Ensure(ctx, id))
+		if l := b.claim(); l.Job != id {
+			t.Errorf("without %s claimed from %s, want the job", part, l.Job)
+		}
+		b.expire(Lease{Job: id, Item: "c0"})
+	}
 	if err := b.Ensure(ctx, NewID()); !errors.Is(err, ErrUnknown) {
 		t.Errorf("ensured a job that is not there: %v, want ErrUnknown", err)
 	}
