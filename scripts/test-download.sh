@@ -62,13 +62,14 @@ start_sluice() {
 			export: {file_size: $file_size, chunk_patients: 3}
 		YAML
 		"$dir/sluice" serve --config "$dir/sluice.yaml" 2>"$dir/serve.log" &
-		pids+=($!)
+		sluice=$!
+		pids+=("$sluice")
 		for _ in $(seq 100); do
-			kill -0 $! 2>/dev/null || break
+			kill -0 "$sluice" 2>/dev/null || break
 			curl -sf -o /dev/null "http://127.0.0.1:$admin/readyz" && return
 			sleep 0.1
 		done
-		kill $! 2>/dev/null || true
+		kill "$sluice" 2>/dev/null || true
 	done
 	fail "sluice does not start"
 }
@@ -139,5 +140,17 @@ while read -r _ url; do # curl -C - goes on where the file on disk ends
 	done
 done <"$dir/files"
 echo "curl resumed $resumed downloads: no difference"
+
+step "the audit log"
+kill "$sluice"
+wait "$sluice" || fail "sluice did not stop in good order"
+sed -n '/^```python$/,/^```$/p' docs/compliance/audit-log.md | sed '1d;$d' >"$dir/chain.py" # as the document tells people to
+python3 "$dir/chain.py" "$dir/audit"
+started=$(cat "$dir"/audit/*.ndjson | grep -c '"type":"download.started"')
+ended=$(cat "$dir"/audit/*.ndjson | grep -c '"type":"download.ended"')
+[ "$started" = "$ended" ] || fail "$started downloads began and $ended ended"
+echo "$started downloads are on record, each with its end; the chain holds"
+sed -i '10d' "$dir"/audit/*.ndjson
+! python3 "$dir/chain.py" "$dir/audit" >/dev/null 2>&1 || fail "a line was taken out of the audit log and nobody noticed"
 
 step "all downloads are whole and equal"
