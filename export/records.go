@@ -120,7 +120,8 @@ type Failure struct {
 	Scope  string `json:"scope,omitempty"` // "Patient/id", a followed reference, or "" for a whole type
 	Status int    `json:"status,omitempty"`
 	Code   string `json:"code"`
-	Text   string `json:"text"` // our own words; never the upstream's
+	Text   string `json:"text"`             // our own words; never the upstream's
+	Remark bool   `json:"remark,omitempty"` // not a failed search: something to know about one that ended
 }
 
 // ChainStat sums what the upstream said it has against what was seen, over chains of one type.

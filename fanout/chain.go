@@ -228,7 +228,7 @@ func (r *chunkRun) endOfChain(c chain) {
 		st.Seen += r.pos.Seen
 	}
 	if r.short(c) {
-		r.fail(export.Failure{Type: c.typ, Scope: c.scope, Code: codeIncomplete,
+		r.fail(export.Failure{Type: c.typ, Scope: c.scope, Code: codeIncomplete, Remark: true,
 			Text: fmt.Sprintf("the upstream announced %d resources and gave %d", *r.pos.Total, r.pos.Seen)})
 	}
 	if !c.absent {
@@ -236,11 +236,11 @@ func (r *chunkRun) endOfChain(c chain) {
 	}
 	switch {
 	case c.asked == nil && r.pos.Seen == 0:
-		r.fail(export.Failure{Type: c.typ, Scope: c.scope, Code: codeNotFound, Text: "not known to the upstream"})
+		r.fail(export.Failure{Type: c.typ, Scope: c.scope, Code: codeNotFound, Remark: true, Text: "not known to the upstream"})
 	case c.asked != nil:
 		for id := range c.asked {
 			if _, met := r.seen[hashID(c.typ+"/"+id)]; !met {
-				r.fail(export.Failure{Type: c.typ, Scope: c.typ + "/" + id, Code: codeNotFound, Text: "referred to, but not known to the upstream"})
+				r.fail(export.Failure{Type: c.typ, Scope: c.typ + "/" + id, Code: codeNotFound, Remark: true, Text: "referred to, but not known to the upstream"})
 			}
 		}
 	}
@@ -258,7 +258,7 @@ func (r *chunkRun) read(ctx context.Context, c chain) error {
 		r.seg.record.Requests++
 		raw, err := r.e.Source.Read(ctx, ref)
 		if se := asSourceError(err); se != nil && (se.Status() == http.StatusNotFound || se.Status() == http.StatusGone) {
-			r.fail(export.Failure{Type: ref.Type, Scope: ref.String(), Status: se.Status(), Code: codeNotFound, Text: "referred to, but not known to the upstream"})
+			r.fail(export.Failure{Type: ref.Type, Scope: ref.String(), Status: se.Status(), Code: codeNotFound, Remark: true, Text: "referred to, but not known to the upstream"})
 			continue
 		}
 		if err != nil {

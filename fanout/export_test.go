@@ -206,3 +206,18 @@ func TestTotals(t *testing.T) {
 		}
 	})
 }
+
+// A server that refuses searches with 404 and code not-found has not answered them: they are failed, not remarked upon.
+func TestRefusedAsNotFound(t *testing.T) {
+	refuse := fhirserver.On(fhirserver.Refusal(http.StatusNotFound, "not-found", "x"), fhirserver.ForRoute(fhirserver.RouteSearch),
+		func(q *fhirserver.Request) bool { return q.Type != "Patient" })
+	inWorld(t, fhirserver.Options{Faults: refuse}, nil, func(r *rig) {
+		r.types = []string{"Patient", "Condition", "Observation"}
+		defer r.engine(nil)()
+		m := r.finished(r.kickOff(bulkdata.Patient, ""), enough)
+		got := r.issues(m)
+		if len(got) != 2 || !strings.Contains(got[0], "Condition: nothing could be read") || !strings.Contains(got[1], "Observation: nothing could be read") {
+			r.t.Errorf("error lines %q, want one for each type that could not be read at all", got)
+		}
+	})
+}

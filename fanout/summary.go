@@ -42,7 +42,7 @@ func (s *summary) add(c *export.Commit) {
 }
 
 // search tells that a failure is a search that finally failed, and not a remark on one that ended.
-func search(f export.Failure) bool { return f.Code != codeIncomplete && f.Code != codeNotFound }
+func search(f export.Failure) bool { return !f.Remark }
 
 // failedType tells that a type failed for everyone it was tried for.
 func (s *summary) failedType(typ string) bool {
