@@ -16,12 +16,14 @@ const (
 	maxRereads  = 2       // of one chain that gave less than its total
 	maxPages    = 100_000 // of one chain: more is a server that never ends
 	maxIdle     = 2       // pages in a row without a new row
+	maxFailures = 3       // patients in a row for whom a type fails in any way before the rest of the chunk is asked for it once only
 	maxRefusals = 3       // patients in a row for whom a type is refused before the rest of the chunk is not asked for
 )
 
 // tries counts what the upstream made of a type in this chunk.
 type tries struct {
 	answered bool
+	failed   int // searches that failed for good
 	refusals int
 	failure  export.Failure
 }
@@ -46,8 +48,8 @@ func (r *chunkRun) chain(ctx, drain context.Context, c chain) error {
 		return nil
 	}
 	var err error
-	if c.reads != nil {
-		err = r.read(ctx, c)
+	if c.read != nil {
+		err = r.read(ctx, drain, c)
 	} else {
 		err = r.pages(ctx, drain, c)
 	}
@@ -68,6 +70,7 @@ func (r *chunkRun) chain(ctx, drain context.Context, c chain) error {
 	}
 	f := failureOf(c, err)
 	r.e.Log.WarnContext(ctx, "search failed for good", "job", r.j.id, "item", r.lease.Item, "type", c.typ, "status", f.Status, "code", f.Code)
+	t.failed++
 	if refused(err) {
 		t.refusals++
 		t.failure = f
@@ -134,17 +137,25 @@ func recovered(err *error) {
 
 // pages follows a chain from r.pos to its last page.
 func (r *chunkRun) pages(ctx, drain context.Context, c chain) error {
-	restarts, rereads, idle := 0, 0, 0
+	restarts, rereads, idle, rounds := 0, 0, 0, 0
 	for {
 		rows, page, err := r.page(ctx, c, r.pos.Next)
-		switch {
-		case expired(err) && r.pos.Next != "" && restarts < maxRestarts:
+		if expired(err) && r.pos.Next != "" && restarts < maxRestarts {
 			restarts++
 			r.again()
 			continue
-		case err != nil:
+		}
+		if err != nil {
+			waited, end := r.waitsOut(ctx, drain, c.typ, &rounds, err)
+			if end != nil {
+				return &ownError{end}
+			}
+			if waited {
+				continue
+			}
 			return err
 		}
+		rounds = 0
 		r.pos.Page++
 		if err := r.accept(ctx, c, rows, page); err != nil {
 			return &ownError{err}
@@ -192,7 +203,11 @@ func (r *chunkRun) page(ctx context.Context, c chain, next string) (rows *pageRo
 		r.buffer = rows.lines[:0]
 	}()
 	r.seg.record.Requests++
-	page, err = r.e.Source.Page(ctx, c.query, next, rows)
+	q := c.query
+	if t := r.triesOf(c.typ); !t.answered && t.failed >= maxFailures {
+		q = q.Once()
+	}
+	page, err = r.e.Source.Page(ctx, q, next, rows)
 	if rows.fatal != nil {
 		return rows, page, &ownError{rows.fatal}
 	}
@@ -252,26 +267,32 @@ const (
 	codeNotFound   = "not-found"
 )
 
-// read fetches the references of a chain one by one.
-func (r *chunkRun) read(ctx context.Context, c chain) error {
-	for _, ref := range c.reads {
+// read fetches the one reference of a chain.
+func (r *chunkRun) read(ctx, drain context.Context, c chain) error {
+	ref, rounds := *c.read, 0
+	for {
 		r.seg.record.Requests++
 		raw, err := r.e.Source.Read(ctx, ref)
 		if se := asSourceError(err); se != nil && (se.Status() == http.StatusNotFound || se.Status() == http.StatusGone) {
-			r.fail(export.Failure{Type: ref.Type, Scope: ref.String(), Status: se.Status(), Code: codeNotFound, Remark: true, Text: "referred to, but not known to the upstream"})
-			continue
+			r.fail(export.Failure{Type: ref.Type, Scope: c.scope, Status: se.Status(), Code: codeNotFound, Remark: true, Text: "referred to, but not known to the upstream"})
+			break
 		}
-		if err != nil {
+		if err == nil {
+			rows := newPageRows(r, c)
+			if err := rows.Entry(fhir.Entry{Resource: raw}); err != nil {
+				return err
+			}
+			if err := r.accept(ctx, c, rows, fhir.Page{}); err != nil {
+				return &ownError{err}
+			}
+			r.buffer = rows.lines[:0]
+			break
+		}
+		if waited, end := r.waitsOut(ctx, drain, c.typ, &rounds, err); end != nil {
+			return &ownError{end}
+		} else if !waited {
 			return err
 		}
-		rows := newPageRows(r, c)
-		if err := rows.Entry(fhir.Entry{Resource: raw}); err != nil {
-			return err
-		}
-		if err := r.accept(ctx, c, rows, fhir.Page{}); err != nil {
-			return &ownError{err}
-		}
-		r.buffer = rows.lines[:0]
 	}
 	r.rows(c.typ).Chains++
 	return nil

@@ -124,26 +124,6 @@ func TestE19_IgnoredParameter(t *testing.T) {
 	})
 }
 
-// R5 in small: errors of all kinds that pass.
-func TestR5_TroubleThatPasses(t *testing.T) {
-	faults := fhirserver.Any(
-		fhirserver.On(fhirserver.Fault{Name: "500", Status: http.StatusInternalServerError}, fhirserver.EveryNth(11)),
-		fhirserver.On(fhirserver.Fault{Name: "drop", Drop: true}, fhirserver.EveryNth(17)),
-		fhirserver.On(fhirserver.Fault{Name: "cut", CutAfter: 0.5}, fhirserver.EveryNth(23)),
-		fhirserver.On(fhirserver.RetryAfter(http.StatusTooManyRequests, 7*time.Second), fhirserver.EveryNth(101)),
-	)
-	inWorld(t, fhirserver.Options{Extras: true, Faults: faults}, nil, func(r *rig) {
-		defer r.engine(nil)()
-		m := r.finished(r.kickOff(bulkdata.Patient, ""), time.Hour)
-		r.exact(m, r.want(bulkdata.Patient, r.fake.PatientIDs(), nil))
-		for _, name := range []string{"500", "drop", "cut"} {
-			if r.fake.Counts().Faults[name] == 0 {
-				t.Errorf("the fault %s was never served", name)
-			}
-		}
-	})
-}
-
 // A chain whose link died is begun again; whoever dies while reading the old pages anew leaves the next one to know that nothing new is
 // expected of them.
 func TestE17_ExpiredLinkThenDeath(t *testing.T) {

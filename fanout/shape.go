@@ -14,9 +14,9 @@ import (
 // chain is all one search gives: its pages, one after another.
 type chain struct {
 	typ     string
-	scope   string     // "Patient/id", a followed reference or "": for error lines
-	query   fhir.Query // for searches
-	reads   []fhir.Reference
+	scope   string          // "Patient/id", a followed reference or "": for error lines
+	query   fhir.Query      // for searches
+	read    *fhir.Reference // fetched by id, when not searched for
 	patient string          // the patient asked for; "": not asked by patient
 	paths   []string        // where rows refer to the patient
 	asked   map[string]bool // ids asked for in a wave; nil elsewhere
@@ -162,7 +162,7 @@ func waveShape(all []fhir.TypeSearch, refs []string) (*shape, error) {
 				ids[k], c.asked[ref.ID] = ref.ID, true
 			}
 			if !how[t].ByID {
-				c.reads, c.scope = some, some[0].String()
+				c.read, c.scope = &some[0], some[0].String()
 				return c, nil
 			}
 			q, err := fhir.IDQuery(c.typ, ids...)

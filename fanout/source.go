@@ -40,6 +40,8 @@ type sourceError interface {
 	Code() string
 	// Expired tells that the next link has died: the search must begin again.
 	Expired() bool
+	// Permanent tells that the same question would have the same answer.
+	Permanent() bool
 	// Unavailable tells that the upstream as a whole cannot be asked now, and when to ask again: the work is put back and this was
 	// no attempt.
 	Unavailable() (time.Duration, bool)

@@ -12,7 +12,17 @@ import (
 type Query struct {
 	typ    string
 	params []Param
+	once   bool
 }
+
+// Once returns q as a search that is not worth a second attempt: there is reason to think that it will fail.
+func (q Query) Once() Query {
+	q.once = true
+	return q
+}
+
+// IsOnce tells that q is to be tried once only.
+func (q Query) IsOnce() bool { return q.once }
 
 // PatientQuery is a search for resources of typ of the named patients by param. For Patient itself param is "_id", and only there.
 //

@@ -68,6 +68,11 @@ func (b *breaker) closedFor() time.Duration {
 	return max(0, time.Until(b.until))
 }
 
+// halfOpen tells that the next call decides whether the breaker closes.
+func (b *breaker) halfOpen() bool {
+	return b.closedFor() == 0 && b.cb.State() != gobreaker.StateClosed
+}
+
 func (b *breaker) changed(_ string, _, to gobreaker.State) {
 	b.mu.Lock()
 	switch to {

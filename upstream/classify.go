@@ -20,7 +20,7 @@ import (
 // How many attempts a kind of failure is worth.
 const (
 	triesUsual = 8
-	tries500   = 4 // servers answer 500 for what will never work, too
+	tries500   = 5 // servers answer 500 for what will never work, too
 )
 
 // waitSigned is how long work waits that the upstream answered with 401 although the transport signs: the credentials are wrong, or

@@ -15,6 +15,8 @@ type exchange struct {
 	op     string // for errors and logs: "search Observation"
 	url    string
 	next   bool // a next link: 400, 404 and 410 mean that it died
+	single bool // not to be retried
+	probe  bool // asked to learn whether the upstream is up
 	strict bool // a search: unknown parameters shall be refused, not ignored
 	slots  *slots
 	saw    func(h http.Header) // called with the headers of any answer, good or bad; may be nil
@@ -27,6 +29,9 @@ const errorBody = 256 << 10
 
 // once makes one attempt. A failure is an *Error, or what handle returned, or why ctx ended.
 func (c *Client) once(ctx context.Context, x exchange) error {
+	if err := c.isUp(ctx, x); err != nil {
+		return err
+	}
 	if err := c.turn(ctx, x); err != nil {
 		return err
 	}
@@ -38,6 +43,7 @@ func (c *Client) once(ctx context.Context, x exchange) error {
 	verdict := errNotCounted // also when handle panics
 	defer func() { done(verdict) }()
 
+	c.budget.asked()
 	err := c.send(ctx, x)
 	var e *Error
 	switch {
@@ -46,6 +52,8 @@ func (c *Client) once(ctx context.Context, x exchange) error {
 		c.report(true)
 		c.lastGood.Store(time.Now().UnixNano())
 		c.throttles.Store(0)
+	case errors.As(err, &e) && e.status == http.StatusInternalServerError && c.answeredLately():
+		// the question's fault rather than the upstream's
 	case errors.As(err, &e) && !e.healthy && ctx.Err() == nil:
 		verdict = err
 		c.report(false)

@@ -24,7 +24,7 @@ func (c *Client) Page(ctx context.Context, q fhir.Query, next string, sink fhir.
 	if !q.Valid() {
 		return fhir.Page{}, errQuery
 	}
-	x := exchange{op: "search " + q.Type(), strict: true, next: next != ""}
+	x := exchange{op: "search " + q.Type(), strict: true, next: next != "", single: q.IsOnce()}
 	if next == "" {
 		x.url = c.base.String() + "/" + q.Type()
 		if enc := q.Encode(); enc != "" {
@@ -60,6 +60,9 @@ func (c *Client) Page(ctx context.Context, q fhir.Query, next string, sink fhir.
 	}
 	if err := c.do(ctx, x, sink.Reset); err != nil {
 		return fhir.Page{}, err
+	}
+	if next == "" {
+		c.health.remember(q.Type(), x.url)
 	}
 	return page, nil
 }

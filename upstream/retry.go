@@ -20,6 +20,7 @@ func (c *Client) do(ctx context.Context, x exchange, reset func()) error {
 		x.slots = c.slots
 	}
 	started := time.Now()
+	made := map[int]int{} // attempts, by how many their failure is worth
 	for attempt := 1; ; attempt++ {
 		if reset != nil {
 			reset()
@@ -39,11 +40,11 @@ func (c *Client) do(ctx context.Context, x exchange, reset func()) error {
 		if e.kind != failed {
 			return e
 		}
-		if attempt >= e.tries {
+		if made[e.tries]++; made[e.tries] >= e.tries || attempt >= triesUsual || x.single {
 			return c.giveUp(ctx, e, started)
 		}
 		c.counters.retries.Add(1)
-		if err := sleep(ctx, backoff(attempt)); err != nil {
+		if err := sleep(ctx, c.budget.pauseBefore(attempt)); err != nil {
 			return fmt.Errorf("upstream: %s: %w", x.op, err)
 		}
 	}
@@ -56,12 +57,12 @@ func backoff(attempt int) time.Duration {
 }
 
 // giveUp decides what a failure means that outlived all its attempts: this one thing cannot be had, or nothing can. If the upstream
-// answered others well in the meantime, or answers a plain question now, it is up.
+// answered others well in the meantime, or answers now what it answered well before, it is up.
 func (c *Client) giveUp(ctx context.Context, e *Error, started time.Time) error {
 	switch {
 	case e.status == http.StatusTooManyRequests:
 		e.kind, e.wait = unavailable, max(waitBusy, time.Until(c.pausedUntil()))
-	case e.down && c.lastGood.Load() < started.UnixNano() && !c.up(ctx):
+	case (e.down || e.status == http.StatusInternalServerError) && c.lastGood.Load() < started.UnixNano() && !c.up(ctx):
 		e.kind, e.wait = unavailable, max(waitDown, c.breaker.closedFor())
 	}
 	if ctx.Err() != nil {
