@@ -17,6 +17,7 @@ type Spec struct {
 	Request bulkdata.Request `json:"request"`
 	Types   []string         `json:"types"` // what the request and the scopes allow, decided at kick-off
 	ID      string           `json:"requestId,omitempty"`
+	RetryOf string           `json:"retryOf,omitempty"` // the export whose failed searches alone are made again
 }
 
 // Plan is the record that freezes one pass over the upstream: the patients of the first pass, or the references of a wave.
@@ -36,6 +37,9 @@ type Plan struct {
 	Patients        int64             `json:"patients,omitempty"`
 	Searches        []fhir.TypeSearch `json:"searches,omitempty"`
 	Notes           []fhir.Issue      `json:"notes,omitempty"` // members left out, parameters ignored: for the error files
+
+	// References are read in the first wave beside those that the rows name: an earlier export failed to read them.
+	References []string `json:"references,omitempty"`
 
 	// Parts list the patients (first pass) or references (waves), in order; empty at system level.
 	Parts []PlanPart `json:"parts,omitempty"`

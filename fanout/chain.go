@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
 
 	"sluice/export"
 	"sluice/fhir"
@@ -44,7 +46,7 @@ func (r *chunkRun) chain(ctx, drain context.Context, c chain) error {
 	if !t.answered && t.refusals >= maxRefusals {
 		f := t.failure
 		f.Scope, f.Text = c.scope, "not asked for: "+f.Text
-		r.fail(f)
+		r.lost(c, f)
 		return nil
 	}
 	var err error
@@ -75,7 +77,7 @@ func (r *chunkRun) chain(ctx, drain context.Context, c chain) error {
 		t.refusals++
 		t.failure = f
 	}
-	r.fail(f)
+	r.lost(c, f)
 	return nil
 }
 
@@ -86,6 +88,20 @@ func (e *ownError) Unwrap() error { return e.error }
 
 func (r *chunkRun) fail(f export.Failure) {
 	r.seg.record.Failures = append(r.seg.record.Failures, f)
+}
+
+// lost puts on record that a chain gives nothing more: one failure for each resource that it was to read by id.
+func (r *chunkRun) lost(c chain, f export.Failure) {
+	if c.asked == nil || c.read != nil {
+		r.fail(f)
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.asked)) {
+		f.Scope = c.typ + "/" + id
+		if _, met := r.seen[hashID(f.Scope)]; !met {
+			r.fail(f)
+		}
+	}
 }
 
 // failureOf says in our own words why a search failed.

@@ -132,9 +132,11 @@ func (r *chunkRun) run(ctx, drain context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.caution.poisoned() {
+		switch {
+		case c.skip:
+		case r.caution.poisoned():
 			err = r.skipPoison(ctx, c)
-		} else {
+		default:
 			err = r.chain(ctx, drain, c)
 		}
 		if err != nil {

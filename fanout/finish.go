@@ -95,7 +95,11 @@ func (e *Engine) manifest(ctx context.Context, j *job) (*export.Manifest, error)
 	if err := closed.check(); err != nil {
 		return nil, err
 	}
-	if out := sums.verdict(e.MaxFailedPatients); out != nil {
+	most := e.MaxFailedPatients
+	if j.spec.RetryOf != "" {
+		most = 1 // they have failed before: what can be had now shall be
+	}
+	if out := sums.verdict(most); out != nil {
 		m.State, m.Outcome = string(jobs.Failed), out
 	}
 	m.Sums, m.FailedPatients = sums.stats(), int64(len(sums.patients))

@@ -56,7 +56,8 @@ func (j *job) patients(ctx context.Context, s storage.Store, p *export.Plan) (*p
 	entries := make([]entry, 0, p.Patients)
 	for _, part := range p.Parts {
 		err := export.ReadList(ctx, s, part.Key, func(line []byte) error {
-			entries = append(entries, entry{hash64(string(line)), uint32(len(entries))})
+			id, _ := member(string(line))
+			entries = append(entries, entry{hash64(id), uint32(len(entries))})
 			return nil
 		})
 		if err != nil {

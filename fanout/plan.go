@@ -43,19 +43,12 @@ func (e *Engine) writePlan(ctx context.Context, j *job) (*export.Plan, error) {
 		Started:   now.Add(time.Second).UTC(),
 		ChunkSize: 1,
 	}
-	searches, err := e.Source.Plan(ctx, string(j.spec.Request.Level))
+	if j.spec.RetryOf != "" {
+		err = e.planAgain(ctx, j, p)
+	} else {
+		err = e.planAll(ctx, j, p)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("plan searches: %w", err)
-	}
-	for _, s := range searches {
-		if j.wants(s.Type) {
-			p.Searches = append(p.Searches, s)
-		}
-	}
-	p.Notes = append(p.Notes, j.spec.Request.Ignored...)
-	if j.system() {
-		p.Chunks = int64(len(p.Searches))
-	} else if err := e.writeRoster(ctx, j, p); err != nil {
 		return nil, err
 	}
 	err = e.writeOnce(ctx, export.PlanKey(j.id, 0), p)
@@ -66,6 +59,25 @@ func (e *Engine) writePlan(ctx context.Context, j *job) (*export.Plan, error) {
 		return nil, fmt.Errorf("write plan: %w", err)
 	}
 	return j.plan(ctx, e.Store, 0) // ours, or the winner's
+}
+
+// planAll fills the plan with all that the request covers.
+func (e *Engine) planAll(ctx context.Context, j *job, p *export.Plan) error {
+	searches, err := e.Source.Plan(ctx, string(j.spec.Request.Level))
+	if err != nil {
+		return fmt.Errorf("plan searches: %w", err)
+	}
+	for _, s := range searches {
+		if j.wants(s.Type) {
+			p.Searches = append(p.Searches, s)
+		}
+	}
+	p.Notes = append(p.Notes, j.spec.Request.Ignored...)
+	if j.system() {
+		p.Chunks = int64(len(p.Searches))
+		return nil
+	}
+	return e.writeRoster(ctx, j, p)
 }
 
 // writeRoster streams the patients of the cohort into the lists of the plan.
@@ -97,6 +109,9 @@ func (e *Engine) writeRoster(ctx context.Context, j *job, p *export.Plan) error 
 func (e *Engine) planFailed(ctx context.Context, j *job, l jobs.Lease, err error) error {
 	if after, ok := unavailable(err); ok {
 		return &putBack{after, "paused: the upstream cannot be asked now"}
+	}
+	if errors.Is(err, errGone) {
+		return e.fail(ctx, j, l, fhir.NewOutcome("error", "not-found", errGone.Error()))
 	}
 	if !refused(err) || ctx.Err() != nil {
 		return err

@@ -59,7 +59,7 @@ func (c *caution) poisoned() bool {
 // skipPoison gives up the chain at hand and commits that, so that nobody tries it again.
 func (r *chunkRun) skipPoison(ctx context.Context, c chain) error {
 	r.e.Log.ErrorContext(ctx, "reading a chain stops the gateway again and again: left out", "job", r.j.id, "item", r.lease.Item, "type", c.typ)
-	r.fail(export.Failure{Type: c.typ, Scope: c.scope, Code: "exception", Text: "reading it stopped the gateway again and again: left out"})
+	r.lost(c, export.Failure{Type: c.typ, Scope: c.scope, Code: "exception", Text: "reading it stopped the gateway again and again: left out"})
 	r.caution.pages, r.caution.every = 0, 1
 	return nil
 }

@@ -217,7 +217,7 @@ func (r *rig) engine(source fanout.Source) (stop func()) {
 }
 
 // kickOff accepts an export as the gateway does.
-func (r *rig) kickOff(level bulkdata.Level, group string) string {
+func (r *rig) kickOff(level bulkdata.Level, group string, change ...func(*export.Spec)) string {
 	r.t.Helper()
 	id := jobs.NewID()
 	searches, err := r.up.Plan(r.t.Context(), string(level))
@@ -229,6 +229,9 @@ func (r *rig) kickOff(level bulkdata.Level, group string) string {
 		if r.types == nil || slices.Contains(r.types, s.Type) {
 			spec.Types = append(spec.Types, s.Type)
 		}
+	}
+	for _, f := range change {
+		f(spec)
 	}
 	err = errors.Join(r.jobs.Admit(r.t.Context(), id, "c"), export.WriteOnce(r.t.Context(), r.store, export.SpecKey(id), spec), r.jobs.Queue(r.t.Context(), id))
 	if err != nil {

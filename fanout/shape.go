@@ -22,6 +22,7 @@ type chain struct {
 	asked   map[string]bool // ids asked for in a wave; nil elsewhere
 	window  bool            // cut by _since
 	absent  bool            // say so when nothing is found
+	skip    bool            // nothing to ask
 }
 
 // shape is the work of one chunk: chains by type, item and split, always in this order.
@@ -102,7 +103,11 @@ func patientShape(all []fhir.TypeSearch, patients []string, since time.Time) *sh
 		splits: func(t int) int { return splitsOf(searches[t]) },
 		people: int64(len(patients)),
 		chain: func(t, i, split int) (chain, error) {
-			s, id := searches[t], patients[i]
+			s := searches[t]
+			id, wants := member(patients[i])
+			if !wants(s.Type) {
+				return chain{typ: s.Type, skip: true}, nil
+			}
 			q, err := fhir.PatientQuery(s.Type, s.Param, id)
 			if err != nil {
 				return chain{}, err

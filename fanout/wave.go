@@ -61,6 +61,7 @@ func (e *Engine) writeWave(ctx context.Context, j *job, k int) (*export.Plan, er
 // search saw but whose owner did not write.
 func (e *Engine) openReferences(ctx context.Context, j *job, earlier []*export.Plan) ([]string, error) {
 	open := map[string]struct{}{}
+	add(open, earlier[0].References)
 	deferred, shared := map[string]struct{}{}, map[string]struct{}{}
 	closed := newClosedChunks(earlier)
 	err := e.commits(ctx, j, func(c *export.Commit) error {

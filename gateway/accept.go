@@ -20,8 +20,6 @@ import (
 // export that nobody was told of, which ends with its retention.
 func (g *Gateway) accept(r *http.Request, p *auth.Principal, spec *export.Spec) error {
 	spec.Job, spec.Created = jobs.NewID(), time.Now().UTC()
-	ctx := r.Context()
-
 	e := event(r, audit.Kickoff, audit.OK, spec.Job, "export accepted")
 	e.Fields = map[string]any{
 		"level": string(spec.Request.Level), "group": spec.Request.GroupID, "types": spec.Types, "scopes": spec.Scopes,
@@ -33,6 +31,12 @@ func (g *Gateway) accept(r *http.Request, p *auth.Principal, spec *export.Spec) 
 	if !spec.Request.Until.IsZero() {
 		e.Fields["until"] = spec.Request.Until
 	}
+	return g.begin(r, e, spec)
+}
+
+// begin lets an export begin that e tells the audit log of.
+func (g *Gateway) begin(r *http.Request, e audit.Event, spec *export.Spec) error {
+	ctx := r.Context()
 	if err := g.record(ctx, e); err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ type JobView struct {
 	Types    map[string]int64 `json:"types,omitempty"` // rows by type
 
 	// Only of one export:
+	RetryOf  string             `json:"retryOf,omitempty"` // the export whose failed searches this one makes again
 	Asked    *bulkdata.Request  `json:"asked,omitempty"`
 	Finished time.Time          `json:"finished,omitzero"`
 	Expires  time.Time          `json:"expires,omitzero"`
@@ -111,6 +112,7 @@ func (g *Gateway) showJob(c echo.Context) error {
 	case err == nil:
 		v.ID, v.Client, v.Created = spec.Job, spec.Client, spec.Created
 		v.Level, v.Group, v.Asked = spec.Request.Level, spec.Request.GroupID, &spec.Request
+		v.RetryOf = spec.RetryOf
 	case !errors.Is(err, storage.ErrNotExist):
 		return unavailable(err)
 	}

@@ -55,6 +55,7 @@ func (g *Gateway) adminRoutes() http.Handler {
 	e.GET("/jobs", g.operator(g.listJobs))
 	e.GET("/jobs/:id", g.operator(g.showJob))
 	e.DELETE("/jobs/:id", g.operator(g.cancelJob))
+	e.POST("/jobs/:id/retry", g.operator(g.retryJob))
 	e.PUT("/stop", g.operator(g.stopAll))
 	e.DELETE("/stop", g.operator(g.goOn))
 

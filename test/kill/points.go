@@ -22,6 +22,7 @@ import (
 func (l *loop) points(ctx context.Context) error {
 	began := time.Now()
 	l.tags = "failpoints"
+	l.delay = max(l.delay, 100*time.Millisecond) // leases are renewed once a second: that must happen, too
 	b, err := l.startUpstream(ctx)
 	if err != nil {
 		return err
