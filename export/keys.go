@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// Format is the number every record carries. A process leaves records of a format it does not know alone.
-const Format = 1
-
 // Root is the prefix below which every export has its own prefix.
 const Root = "jobs/"
 

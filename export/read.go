@@ -84,12 +84,12 @@ func read[T record](ctx context.Context, s storage.Store, key string, limit int6
 		var head struct {
 			Format int `json:"format"`
 		}
-		if json.Unmarshal(body, &head) == nil && head.Format != Format {
+		if json.Unmarshal(body, &head) == nil && !known(head.Format) {
 			return nil, fmt.Errorf("read %s: %w %d", key, ErrFormat, head.Format)
 		}
 		return nil, fmt.Errorf("read %s: %w", key, ErrCorrupt)
 	}
-	if format := (*r).formatNumber(); format != Format {
+	if format := (*r).formatNumber(); !known(format) {
 		return nil, fmt.Errorf("read %s: %w %d", key, ErrFormat, format)
 	}
 	if !ours(r) {

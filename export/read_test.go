@@ -83,8 +83,8 @@ func TestDamagedAndForeignRecords(t *testing.T) {
 			body string
 			want error
 		}{
-			"newer format":              {`{"format":2}`, export.ErrFormat},
-			"newer format, other types": {`{"format":2,"attempt":{"id":1},"job":[],"name":{}}`, export.ErrFormat},
+			"newer format":              {`{"format":9}`, export.ErrFormat},
+			"newer format, other types": {`{"format":9,"attempt":{"id":1},"job":[],"name":{}}`, export.ErrFormat},
 			"no format":                 {`{}`, export.ErrFormat},
 			"cut":                       {`{"format":1,"job":"j1`, export.ErrCorrupt},
 			"empty":                     {``, export.ErrCorrupt},

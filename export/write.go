@@ -23,7 +23,7 @@ const maxShared = 1 << 20
 // that we won, so a record should hold something of its writer, such as an attempt id. Any other error says that the record was not
 // there when we looked; a late write may still arrive, so whoever tries again must send the same bytes or read the winner's.
 func WriteOnce(ctx context.Context, s storage.Store, key string, rec any) error {
-	if r, ok := rec.(record); ok && r.formatNumber() != Format {
+	if r, ok := rec.(record); ok && !known(r.formatNumber()) {
 		return fmt.Errorf("write %s: %w %d", key, ErrFormat, r.formatNumber())
 	}
 	body, err := json.Marshal(rec)

@@ -98,7 +98,7 @@ func TestWriteOnceSettlesAfterTheDeadline(t *testing.T) {
 
 func TestWriteOnceRefusesOtherFormats(t *testing.T) {
 	s := memstore.New()
-	for _, record := range []any{&export.Spec{}, export.Plan{Format: 2}, &export.Commit{}, &export.Manifest{Format: -1}, export.File{}} {
+	for _, record := range []any{&export.Spec{}, export.Plan{Format: 9}, &export.Commit{}, &export.Manifest{Format: -1}, export.File{}} {
 		if err := export.WriteOnce(t.Context(), s, "a/b", record); !errors.Is(err, export.ErrFormat) {
 			t.Errorf("%T: error %v, want ErrFormat", record, err)
 		}

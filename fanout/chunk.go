@@ -59,7 +59,7 @@ func (e *Engine) chunk(ctx, drain context.Context, j *job, l jobs.Lease, id expo
 func (e *Engine) openChunk(ctx context.Context, j *job, l jobs.Lease, id export.ChunkID) (*chunkRun, bool, error) {
 	n, ok := id.Root()
 	if !ok {
-		return nil, false, fmt.Errorf("%q is no chunk: left to a newer version", id)
+		return nil, false, fmt.Errorf("chunk %q: %w", id, errNewer)
 	}
 	first, err := j.plan(ctx, e.Store, 0)
 	if err != nil {
@@ -118,7 +118,7 @@ func (r *chunkRun) resume(ctx context.Context) (closed bool, err error) {
 func sameItem(a, b export.Position) bool { return a.Type == b.Type && a.Item == b.Item }
 
 func (r *chunkRun) newSegment() {
-	r.seg = r.e.newSegment(r.j.id, r.attempt, r.id, r.seq)
+	r.seg = r.e.newSegment(r.j, r.attempt, r.id, r.seq)
 	r.stats = map[string]*export.ChainStat{}
 }
 

@@ -75,7 +75,7 @@ func (f *fileBuilder) write(ctx context.Context, typ string, o *openFile) (expor
 	f.n[typ]++
 	name := fmt.Sprintf("%s.%04d.ndjson", typ, f.n[typ])
 	key := export.FileKey(f.j.id, f.m.Attempt, name)
-	err := f.e.writeOnce(ctx, key, &export.File{Format: export.Format, Name: name, Type: typ, Extents: o.extents})
+	err := f.e.writeOnce(ctx, key, &export.File{Format: f.j.spec.Format, Name: name, Type: typ, Extents: o.extents})
 	if err != nil {
 		return export.FileInfo{}, fmt.Errorf("write %s: %w", key, err)
 	}

@@ -48,7 +48,7 @@ func (e *openChunkError) Error() string { return fmt.Sprintf("chunk %s is not cl
 func (e *Engine) fail(ctx context.Context, j *job, l jobs.Lease, out *fhir.OperationOutcome) error {
 	now := time.Now().UTC()
 	m := &export.Manifest{
-		Format: export.Format, Job: j.id, State: string(jobs.Failed), Attempt: randomID(), Finished: now, Expires: now.Add(e.Retention), Outcome: out,
+		Format: j.spec.Format, Job: j.id, State: string(jobs.Failed), Attempt: randomID(), Finished: now, Expires: now.Add(e.Retention), Outcome: out,
 	}
 	m, err := e.writeManifest(ctx, j, m)
 	if err != nil {
@@ -78,7 +78,7 @@ func (e *Engine) manifest(ctx context.Context, j *job) (*export.Manifest, error)
 	}
 	now := time.Now().UTC()
 	m := &export.Manifest{
-		Format: export.Format, Job: j.id, State: string(jobs.Complete), Attempt: randomID(), Finished: now, Expires: now.Add(e.Retention),
+		Format: j.spec.Format, Job: j.id, State: string(jobs.Complete), Attempt: randomID(), Finished: now, Expires: now.Add(e.Retention),
 		TransactionTime: plans[0].TransactionTime, Patients: plans[0].Patients,
 	}
 	f := &fileBuilder{e: e, j: j, m: m}

@@ -36,7 +36,7 @@ func (e *Engine) writePlan(ctx context.Context, j *job) (*export.Plan, error) {
 		return nil, fmt.Errorf("upstream clock: %w", err)
 	}
 	p := &export.Plan{
-		Format:          export.Format,
+		Format:          j.spec.Format,
 		Attempt:         randomID(),
 		TransactionTime: now.Add(-e.Margin).UTC(),
 		// The clock has whole seconds: what was there when we asked is not newer than the end of that second.

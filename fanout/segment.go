@@ -39,10 +39,10 @@ type pending struct {
 	errs bool
 }
 
-func (e *Engine) newSegment(job, attempt string, chunk export.ChunkID, seq int) *segment {
+func (e *Engine) newSegment(j *job, attempt string, chunk export.ChunkID, seq int) *segment {
 	return &segment{
-		e: e, job: job, attempt: attempt, began: time.Now(), rows: map[string]int64{}, open: map[string]*openPart{},
-		record: export.Commit{Format: export.Format, Attempt: attempt, Chunk: chunk, Seq: seq},
+		e: e, job: j.id, attempt: attempt, began: time.Now(), rows: map[string]int64{}, open: map[string]*openPart{},
+		record: export.Commit{Format: j.spec.Format, Attempt: attempt, Chunk: chunk, Seq: seq},
 	}
 }
 

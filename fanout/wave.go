@@ -41,7 +41,7 @@ func (e *Engine) writeWave(ctx context.Context, j *job, k int) (*export.Plan, er
 		return nil, err
 	}
 	last := earlier[k-1]
-	p := &export.Plan{Format: export.Format, Attempt: randomID(), Wave: k, Base: last.Base + last.Chunks}
+	p := &export.Plan{Format: j.spec.Format, Attempt: randomID(), Wave: k, Base: last.Base + last.Chunks}
 	w := planWriter{e: e, j: j, p: p}
 	for _, ref := range refs {
 		if err := w.add(ctx, ref, refsPerChunk); err != nil {

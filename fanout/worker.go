@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,9 @@ func (p *putBack) Error() string { return p.reason }
 
 // errDraining stops work at a page border because the process is asked to end.
 var errDraining = &putBack{reason: "handed over: this process is ending"}
+
+// errNewer says that a newer version of this program made the work.
+var errNewer = errors.New("not known to this version")
 
 // worker claims and does work until ctx ends; the work itself runs under the longer-lived work context.
 func (e *Engine) worker(ctx, work context.Context) {
@@ -92,7 +96,12 @@ func (e *Engine) do(drain, work context.Context, l jobs.Lease) {
 	if errors.As(err, &back) {
 		after, reason = back.after, back.reason
 	}
-	if !errors.As(err, &back) || panicked {
+	switch {
+	case back != nil && !panicked:
+	case errors.Is(err, export.ErrFormat) || errors.Is(err, errNewer):
+		e.Log.WarnContext(ctx, "left to a newer version", "job", l.Job, "item", l.Item, "error", err)
+		after, reason = time.Second+rand.N(4*time.Second), "waiting for the version that began it"
+	default:
 		e.Log.ErrorContext(ctx, "work failed, will be tried again", "job", l.Job, "item", l.Item, "error", err)
 		after = min(time.Duration(1<<min(l.Token, 6))*time.Second/2, 30*time.Second)
 		if trouble := (*storage.Error)(nil); errors.As(err, &trouble) {
@@ -135,5 +144,5 @@ func (e *Engine) attempt(ctx, drain context.Context, l jobs.Lease) (err error, p
 	case itemFinish:
 		return e.finish(ctx, j, l), false
 	}
-	return fmt.Errorf("unknown item %q: left to a newer version", l.Item), false
+	return fmt.Errorf("item %q: %w", l.Item, errNewer), false
 }

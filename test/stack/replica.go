@@ -70,6 +70,9 @@ func (r *Replica) Start(ctx context.Context) error {
 	})
 }
 
+// Use makes another program the one that the next Start runs.
+func (r *Replica) Use(program string) { r.bin = program }
+
 // Launch runs the replica and does not wait.
 func (r *Replica) Launch() (err error) {
 	r.Process, err = Start(r.Name, filepath.Join(r.dir, r.Name+".log"), r.Env, nil, r.bin, "serve", "--config", r.config)
