@@ -83,13 +83,12 @@ func (e *Engine) planAll(ctx context.Context, j *job, p *export.Plan) error {
 // writeRoster streams the patients of the cohort into the lists of the plan.
 func (e *Engine) writeRoster(ctx context.Context, j *job, p *export.Plan) error {
 	w := planWriter{e: e, j: j, p: p}
-	seen := map[rowID]struct{}{}
+	var seen idSet
 	add := func(id string) error {
-		h := hashID(id)
-		if _, dup := seen[h]; dup {
+		if !seen.add(hashID(id)) {
 			return nil
 		}
-		seen[h] = struct{}{}
+		p.Patients++
 		return w.add(ctx, id, e.ChunkPatients)
 	}
 	var err error
@@ -101,7 +100,6 @@ func (e *Engine) writeRoster(ctx context.Context, j *job, p *export.Plan) error 
 	if err != nil {
 		return err
 	}
-	p.Patients = int64(len(seen))
 	return w.close(ctx, e.ChunkPatients)
 }
 

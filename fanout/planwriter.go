@@ -9,7 +9,7 @@ import (
 )
 
 // planListLines is how many lines one list of a plan holds: enough to be few, few enough to be read for one chunk.
-const planListLines = 10_000
+const planListLines = 2_000
 
 // planWriter collects the lines of a plan into lists; every list but the last holds whole chunks of the largest size.
 type planWriter struct {

@@ -105,24 +105,25 @@ func (l *loop) lifeOf(ctx context.Context, s *supervisor) error {
 	return l.remove(ctx)
 }
 
+// intoChunks is how long after the plan all chunks are under way and none has ended, at the least delay of the upstream.
+const intoChunks = 1500 * time.Millisecond
+
 // handOver asks the process to end in good order in the middle of the export, and starts it again.
 func (l *loop) handOver(ctx context.Context, s *supervisor) error {
 	for ctx.Err() == nil {
 		time.Sleep(20 * time.Millisecond)
-		p, err := l.midway(ctx)
-		if err != nil {
-			return err
-		}
-		if p != nil {
-			return s.terminate(ctx)
-		}
 		ids, err := stack.Jobs(ctx, l.store())
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
-			if p, err := stack.ReadProgress(ctx, l.store(), id); err != nil || p.Finished {
+			p, err := stack.ReadProgress(ctx, l.store(), id)
+			switch {
+			case err != nil || p.Finished:
 				return err // too late
+			case p.Planned:
+				time.Sleep(intoChunks)
+				return s.terminate(ctx)
 			}
 		}
 	}
