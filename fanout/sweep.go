@@ -54,6 +54,9 @@ func (e *Engine) tidy(ctx context.Context, id string) error {
 	grave, err := e.Store.Stat(ctx, export.TombstoneKey(id))
 	switch {
 	case err == nil:
+		if stays, err := e.stillRead(ctx, id, grave); err != nil || stays {
+			return err
+		}
 		if err := e.remove(ctx, id); err != nil {
 			return err
 		}
@@ -78,7 +81,20 @@ func (e *Engine) tidy(ctx context.Context, id string) error {
 	return e.removeRemains(ctx, id)
 }
 
-// expire buries a finished export whose time is over: the tombstone first, so that nothing is served from a prefix half removed.
+// stillRead tells that an export has expired only just now: downloads that run may end.
+func (e *Engine) stillRead(ctx context.Context, id string, grave storage.Info) (bool, error) {
+	if time.Since(grave.ModTime) >= e.Linger {
+		return false, nil
+	}
+	m, err := export.ReadManifest(ctx, e.Store, id)
+	if errors.Is(err, storage.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && !grave.ModTime.Before(m.Expires), err
+}
+
+// expire buries a finished export whose time is over: from now on nothing of it is served. Its objects stay for Linger, because a
+// download that runs reads them one after another (DEL-06).
 func (e *Engine) expire(ctx context.Context, id string) error {
 	spec, err := export.ReadSpec(ctx, e.Store, id)
 	if err != nil && !errors.Is(err, storage.ErrNotExist) {
@@ -93,7 +109,7 @@ func (e *Engine) expire(ctx context.Context, id string) error {
 		return err
 	}
 	e.Log.InfoContext(ctx, "expired", "job", id)
-	return e.remove(ctx, id)
+	return nil
 }
 
 // remove deletes all objects of a job but its tombstone; the spec first, so that no reconciler brings it back.
