@@ -28,6 +28,7 @@ kill: ## kills Sluice at random moments and at every named point, freezes it, ta
 	go run ./test/kill -mode flush -redis -replicas 2 -patients 200
 	go run ./test/kill -mode outage -redis -replicas 2 -patients 200
 	go run ./test/kill -mode failover -redis -replicas 2 -patients 300
+	go run ./test/kill -mode oom -redis -replicas 2 -patients 200 -outage 20s
 	go run ./test/kill -mode fulldisk -patients 100
 	go run -tags nextformat ./test/kill -mode upgrade -redis -replicas 2 -jobs 2 -patients 150
 	go run ./test/kill -mode rate -redis -replicas 4 -rate 50 -burst 10 -patients 400

@@ -218,3 +218,32 @@ func TestMessagesAreInTheCode(t *testing.T) {
 		t.Errorf("only %d messages found: does the test still see them?", n)
 	}
 }
+
+var testName = regexp.MustCompile("`(Test[A-Za-z0-9_]+)`")
+
+// Tests that documents name exist.
+func TestNamedTestsExist(t *testing.T) {
+	var all strings.Builder
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	pages(t, func(path, text string) {
+		for _, m := range testName.FindAllStringSubmatch(text, -1) {
+			if n++; !strings.Contains(all.String(), "\nfunc "+m[1]+"(") {
+				t.Errorf("%s names %s, which does not exist", path, m[1])
+			}
+		}
+	})
+	if n < 20 {
+		t.Errorf("%d tests are named, want 20 or more", n)
+	}
+}

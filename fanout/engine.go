@@ -46,6 +46,8 @@ type Options struct {
 
 	// Rows, when set, is told the rows of each committed segment.
 	Rows func(typ string, rows int64)
+	// Swept, when set, is told of each whole round of the janitor: how many objects were removed since the last one.
+	Swept func(removed int64)
 }
 
 // Engine works on exports until its Run ends. All replicas that share a store and a Redis may run one each.
@@ -57,6 +59,7 @@ type Engine struct {
 	cache   *jobCache
 	wake    chan struct{}
 	bury    chan string
+	removed atomic.Int64 // objects, by the janitor
 }
 
 // New checks the options and returns an Engine that does nothing until Run.

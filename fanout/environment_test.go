@@ -207,7 +207,9 @@ func TestR13_OrderlyEnd(t *testing.T) {
 
 // R12, DEL-06: when an export expires nothing of it is served any more, but what a running download needs stays for a while.
 func TestR12_ExpiryUnderAReader(t *testing.T) {
-	edit := func(o *fanout.Options) { o.Retention, o.PartSize, o.Workers, o.Poll = 5*time.Minute, 1, 2, 5*time.Second }
+	edit := func(o *fanout.Options) {
+		o.Retention, o.PartSize, o.Workers, o.Poll = 5*time.Minute, 1, 2, 5*time.Second
+	}
 	inWorld(t, fhirserver.Options{}, edit, func(r *rig) {
 		defer r.engine(nil)()
 		id := r.kickOff(bulkdata.Patient, "")
@@ -226,7 +228,11 @@ func TestR12_ExpiryUnderAReader(t *testing.T) {
 
 // R18: what a crash or a late writer left behind of exports that are no more is removed within a round of the janitor, and nothing else.
 func TestR18_UncleanStore(t *testing.T) {
-	edit := func(o *fanout.Options) { o.Workers, o.Poll = 2, 5*time.Second }
+	var removed, rounds atomic.Int64
+	edit := func(o *fanout.Options) {
+		o.Workers, o.Poll = 2, 5*time.Second
+		o.Swept = func(n int64) { removed.Add(n); rounds.Add(1) }
+	}
 	inWorld(t, fhirserver.Options{}, edit, func(r *rig) {
 		stray := func(key string) {
 			if err := storage.Put(r.t.Context(), r.store, key, []byte("x"), storage.CreateOptions{}); err != nil {
@@ -248,6 +254,9 @@ func TestR18_UncleanStore(t *testing.T) {
 			if err != nil || info.Key == late || strings.Contains(info.Key, dead) {
 				r.t.Errorf("%s is still there, %v", info.Key, err)
 			}
+		}
+		if removed.Load() != 4 || rounds.Load() < 20 {
+			r.t.Errorf("%d objects removed in %d rounds are told, want 4 in one a minute", removed.Load(), rounds.Load())
 		}
 		if keys := r.orphans(id, m); len(keys) > 0 {
 			r.t.Errorf("objects that no record names: %q", keys)

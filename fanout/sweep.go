@@ -46,7 +46,11 @@ func (e *Engine) tidyAll(ctx context.Context) error {
 		}
 	}
 	all = append(all, export.SweepJTIs(ctx, e.Store, time.Now()))
-	return errors.Join(all...)
+	err := errors.Join(all...)
+	if err == nil && e.Swept != nil {
+		e.Swept(e.removed.Swap(0))
+	}
+	return err
 }
 
 // tidy brings one job's objects to what its state asks for. It may be called at any time, by any replica, any number of times.
@@ -125,7 +129,7 @@ func (e *Engine) remove(ctx context.Context, id string) error {
 		if info.Key == export.TombstoneKey(id) {
 			continue
 		}
-		if err := e.Store.Delete(ctx, info.Key); err != nil {
+		if err := e.drop(ctx, info.Key); err != nil {
 			return err
 		}
 	}
@@ -133,6 +137,15 @@ func (e *Engine) remove(ctx context.Context, id string) error {
 		return err
 	}
 	return nil
+}
+
+// drop deletes one object and counts it.
+func (e *Engine) drop(ctx context.Context, key string) error {
+	err := e.Store.Delete(ctx, key)
+	if err == nil {
+		e.removed.Add(1)
+	}
+	return err
 }
 
 // removeRemains deletes a prefix without spec whose objects are all old: nothing will ever use it.
@@ -173,7 +186,7 @@ func (e *Engine) sweepOrphans(ctx context.Context, id string, m *export.Manifest
 			if named[info.Key] || !strings.HasPrefix(info.Key, export.Prefix(id)) {
 				continue
 			}
-			if err := e.Store.Delete(ctx, info.Key); err != nil {
+			if err := e.drop(ctx, info.Key); err != nil {
 				return err
 			}
 		}

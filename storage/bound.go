@@ -43,9 +43,7 @@ func (b *bound) limit(ctx context.Context) (context.Context, context.CancelFunc)
 // trouble turns an error into an *Error unless it is an answer or the caller's own end.
 func trouble(ctx, own context.Context, op string, err error) error {
 	switch {
-	case err == nil, errors.Is(err, ErrNotExist), errors.Is(err, ErrExist), errors.Is(err, ErrInvalidKey), errors.Is(err, ErrTooLarge), errors.Is(err, ErrClosed):
-		return err
-	case ctx.Err() != nil:
+	case err == nil, answers(err), ctx.Err() != nil:
 		return err
 	case context.Cause(own) == errSlow:
 		return &Error{op, errSlow}

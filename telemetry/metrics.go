@@ -23,6 +23,8 @@ type Metrics struct {
 	sent      *prometheus.CounterVec
 	rows      *prometheus.CounterVec
 	storage   *prometheus.CounterVec
+	swept     prometheus.Gauge
+	removed   prometheus.Counter
 	audit     *prometheus.CounterVec
 
 	labels labels
@@ -49,6 +51,13 @@ func NewMetrics(version string) *Metrics {
 	m.sent = m.counter("sluice_download_bytes_total", "Bytes of files sent to clients, by coding.", "coding")
 	m.rows = m.counter("sluice_rows_written_total", "Resources written to files, by resource type.", "type")
 	m.storage = m.counter("sluice_storage_errors_total", "Storage operations that failed, by operation.", "op")
+	m.swept = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sluice_janitor_last_round_timestamp_seconds", Help: "When the janitor last went through all exports, in Unix time; 0: not yet.",
+	})
+	m.removed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "sluice_janitor_removed_total", Help: "Objects removed by the janitor: of cancelled and expired exports, and what no record names.",
+	})
+	m.registry.MustRegister(m.swept, m.removed)
 	m.audit = m.counter("sluice_audit_events_total", "Audit events, by type and outcome; outcome lost: could not be written.", "type", "outcome")
 	return m
 }
@@ -107,6 +116,12 @@ func (m *Metrics) Rows(typ string, n int64) {
 // StorageError counts a storage operation that failed.
 func (m *Metrics) StorageError(op string) {
 	m.storage.WithLabelValues(m.labels.word("op", op)).Inc()
+}
+
+// Swept notes a whole round of the janitor and the objects that it removed.
+func (m *Metrics) Swept(removed int64) {
+	m.swept.SetToCurrentTime()
+	m.removed.Add(float64(max(removed, 0)))
 }
 
 // AuditEvent counts an audit event; err is what writing it returned.

@@ -88,6 +88,8 @@ func TestMetrics(t *testing.T) {
 		`sluice_downloads_total{coding="gzip",outcome="whole"} 1`,
 		`sluice_http_request_duration_seconds_count{method="GET",route="/fhir/bulkstatus/:job",status="202"} 1`,
 		`sluice_jobs{state="running"} 2`,
+		`sluice_janitor_last_round_timestamp_seconds 0`,
+		`sluice_janitor_removed_total 0`,
 		`sluice_kickoffs_total{level="group",outcome="accepted"} 1`,
 		`sluice_rows_written_total{type="Patient"} 7`,
 		`sluice_state_up 1`,

@@ -57,7 +57,7 @@ func newInstance(ctx context.Context, cfg *config.Config, role string, log *slog
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	in.closers = append(in.closers, func() { _ = in.audit.Close() })
-	if err = in.openStore(); err != nil {
+	if err = in.openStore(metrics.StorageError); err != nil {
 		return nil, err
 	}
 	if err = in.openJobs(ctx); err != nil {
@@ -71,7 +71,7 @@ func newInstance(ctx context.Context, cfg *config.Config, role string, log *slog
 	in.engine, err = fanout.New(fanout.Options{
 		Jobs: in.jobs, Store: in.store, Source: in.upstream, Audit: auditor, Log: log,
 		Workers: cfg.Workers, ChunkPatients: cfg.Export.ChunkPatients, FileSize: int64(cfg.Export.FileSize), Retention: cfg.Export.Retention,
-		MaxFailedPatients: float64(cfg.Export.MaxFailedPatients) / 100, Rows: metrics.Rows,
+		MaxFailedPatients: float64(cfg.Export.MaxFailedPatients) / 100, Rows: metrics.Rows, Swept: metrics.Swept,
 	})
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func newInstance(ctx context.Context, cfg *config.Config, role string, log *slog
 }
 
 // openStore opens the store; with embedded state it is locked, because two of them on one store would each do all the work.
-func (in *instance) openStore() error {
+func (in *instance) openStore(failed func(op string)) error {
 	dir, ok := in.cfg.Storage.Dir()
 	if !ok {
 		return fmt.Errorf("storage.url: only file: is built into this version")
@@ -93,7 +93,7 @@ func (in *instance) openStore() error {
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}
-	in.store = failpoints.store(fs)
+	in.store = storage.Watch(failpoints.store(fs), failed)
 	if in.cfg.State.Redis.IsSet() {
 		return nil
 	}

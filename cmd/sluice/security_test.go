@@ -201,3 +201,41 @@ func TestNextToAnotherAuthority(t *testing.T) {
 		t.Errorf("issues %v, want one that names Observation", res.Issues)
 	}
 }
+
+// R16: a client that kicks off without end is told to wait, and what was refused leaves nothing behind.
+func TestR16_KickoffsWithoutEnd(t *testing.T) {
+	r := newRig(t, fhirserver.Options{Patients: 2, Delay: 50 * time.Millisecond})
+	token, accepted := r.token(), 0
+	for range 200 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.cfg.Server.PublicURL+"/Patient/$export", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Accept", "application/fhir+json")
+		req.Header.Set("Prefer", "respond-async")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		switch {
+		case res.StatusCode == http.StatusAccepted:
+			accepted++
+		case res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") == "":
+			t.Fatalf("%s, Retry-After %q; want 202, or 429 with Retry-After", res.Status, res.Header.Get("Retry-After"))
+		}
+	}
+	if accepted < 2 || accepted > 60 {
+		t.Errorf("%d of 200 kick-offs were accepted, want a few", accepted)
+	}
+	_, out, _ := r.command("list", "--json")
+	var listed struct{ Jobs []json.RawMessage }
+	if err := json.Unmarshal([]byte(out), &listed); err != nil || len(listed.Jobs) != accepted {
+		t.Errorf("%d exports in the index, want the %d accepted: %v", len(listed.Jobs), accepted, err)
+	}
+	stored, err := os.ReadDir(r.dir + "/store/jobs")
+	if err != nil || len(stored) != accepted {
+		t.Errorf("%d exports in the store, want the %d accepted: %v", len(stored), accepted, err)
+	}
+}

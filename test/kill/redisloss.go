@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -39,6 +40,32 @@ func (l *loop) redisOutage(ctx context.Context) error {
 		}
 		back = time.Now()
 		return l.redis.Restart(ctx)
+	})
+	return l.recovered(err, back)
+}
+
+// outOfMemory lets Redis reach its maxmemory for a while (R10): kick-offs are refused with 503, and the export goes on or waits.
+func (l *loop) outOfMemory(ctx context.Context) error {
+	var back time.Time
+	err := l.disturbed(ctx, func(ctx context.Context, p stack.Progress) error {
+		c := redis.NewClient(&redis.Options{Addr: l.redis.Addr})
+		defer c.Close()
+		if err := c.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
+			return err
+		}
+		fmt.Printf("Redis full with %d of %d chunks closed\n", p.Closed, p.Chunks)
+		client := stack.Client{Base: "http://" + l.balancer.Addr + "/fhir", ID: "loader", Key: l.key}
+		refused := 0
+		for began := time.Now(); time.Since(began) < l.outage; time.Sleep(time.Second) {
+			status, err := client.KickOff(ctx, "/Patient/$export")
+			if err == nil || !strings.Contains(err.Error(), "503") {
+				return fmt.Errorf("a kick-off while Redis is full: %q, %v; want 503", status, err)
+			}
+			refused++
+		}
+		fmt.Printf("%d kick-offs refused with 503\n", refused)
+		back = time.Now()
+		return c.ConfigSet(ctx, "maxmemory", "0").Err()
 	})
 	return l.recovered(err, back)
 }
