@@ -3,7 +3,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 N ?= 500
 PATIENTS ?= 1000
 
-.PHONY: help test test-hapi test-download test-redis kill kill-short mutants sim scale nth build demo bench bench-short vuln docs
+.PHONY: help test test-hapi test-download test-redis test-blob kill kill-short mutants sim scale nth build demo bench bench-short vuln docs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,9 @@ test-download: ## downloads with curl, Go, Node and Python: the same lines, also
 
 test-redis: ## the suite of the job state on a Redis with TLS, a cluster and sentinels, from the Debian packages
 	@bash scripts/test-redis.sh
+
+test-blob: ## the contract of a store on doubles of S3, Azure and GCS, and exports into them under kills (KILLS=50)
+	scripts/test-blob.sh $(or $(KILLS),50)
 
 kill: ## kills Sluice at random moments and at every named point, freezes it, takes Redis away; counts what is lost (N kills each)
 	go run ./test/kill -kills 20

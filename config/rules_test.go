@@ -62,9 +62,9 @@ func TestRules(t *testing.T) {
 		{"mutual TLS without key", "upstream: {auth: {cert_file: F}}", "upstream.auth.key_file: missing"},
 		{"mutual TLS with backend services", "upstream: {auth: {type: backend_services, token_url: 'https://i.example.org/t', client_id: c, key_file: F, cert_file: F}}", "upstream.auth.cert_key_file: missing"},
 
-		{"S3", "storage: {url: 's3://bucket/prefix?region=eu'}", "storage.url: found s3://, expected file:DIR: s3 storage is not built into this version"},
-		{"GCS", "storage: {url: 'gs://bucket'}", "gs storage is not built into this version"},
-		{"Azure", "storage: {url: 'azblob://bucket'}", "azblob storage is not built into this version"},
+		{"S3", "storage: {url: 's3://key:secret@bucket/prefix?region=eu'}", "storage.url: found s3://…@…, expected s3://BUCKET/PREFIX without credentials"},
+		{"GCS", "storage: {url: 'gs://bucket'}", ""},
+		{"Azure without container", "storage: {url: 'azblob:exports'}", "storage.url: found"},
 		{"a path for a URL", "storage: {url: /var/lib/sluice}", "storage.url: found"},
 		{"file on a host", "storage: {url: 'file://host/dir'}", "storage.url: found"},
 		{"file with three slashes", "storage: {url: 'file:///dir'}", ""},

@@ -1,10 +1,14 @@
 package config
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // Storage is where exports and their records are kept. It is the truth about every export.
 type Storage struct {
-	// URL is file:DIR, relative to the working directory or absolute. s3://, gs:// and azblob:// are not built into this version.
+	// URL is file:DIR, relative to the working directory or absolute; s3://BUCKET/PREFIX?region=&endpoint=&sse=,
+	// gs://BUCKET/PREFIX or azblob://CONTAINER/PREFIX?account=. Credentials are found as the tools of each cloud find them.
 	URL string `yaml:"url"`
 }
 
@@ -28,10 +32,16 @@ func (s *Storage) validate(k *check) {
 	scheme, _, _ := strings.Cut(s.URL, ":")
 	switch scheme {
 	case "s3", "gs", "azblob":
-		k.bad(path, scheme+"://", "file:DIR: "+scheme+" storage is not built into this version")
+		u, err := url.Parse(s.URL)
+		switch {
+		case err != nil || u.Host == "":
+			k.bad(path, displayURL(s.URL), scheme+"://BUCKET/PREFIX")
+		case u.User != nil:
+			k.bad(path, scheme+"://…@…", scheme+"://BUCKET/PREFIX without credentials: they are found as the tools of the cloud find them")
+		}
 	default:
 		if _, ok := s.Dir(); !ok {
-			k.bad(path, displayURL(s.URL), "file:DIR, such as file:./sluice-data or file:/var/lib/sluice")
+			k.bad(path, displayURL(s.URL), "file:DIR, such as file:./sluice-data or file:/var/lib/sluice, or s3://, gs:// or azblob://BUCKET/PREFIX")
 		}
 	}
 }

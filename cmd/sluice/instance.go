@@ -18,7 +18,6 @@ import (
 	"sluice/gateway"
 	"sluice/jobs"
 	"sluice/storage"
-	"sluice/storage/filestore"
 	"sluice/telemetry"
 	"sluice/upstream"
 )
@@ -41,6 +40,7 @@ type instance struct {
 	audit    *audit.Log
 	engine   *fanout.Engine
 	gateway  *gateway.Gateway
+	weak     bool // the store has no create-if-absent
 	closers  []func()
 }
 
@@ -57,7 +57,7 @@ func newInstance(ctx context.Context, cfg *config.Config, role string, log *slog
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	in.closers = append(in.closers, func() { _ = in.audit.Close() })
-	if err = in.openStore(metrics.StorageError); err != nil {
+	if err = in.openStore(ctx, metrics.StorageError); err != nil {
 		return nil, err
 	}
 	if err = in.openJobs(ctx); err != nil {
@@ -81,28 +81,6 @@ func newInstance(ctx context.Context, cfg *config.Config, role string, log *slog
 	}
 	in.gateway, err = in.newGateway(ctx, auditor, metrics)
 	return in, err
-}
-
-// openStore opens the store; with embedded state it is locked, because two of them on one store would each do all the work.
-func (in *instance) openStore(failed func(op string)) error {
-	dir, ok := in.cfg.Storage.Dir()
-	if !ok {
-		return fmt.Errorf("storage.url: only file: is built into this version")
-	}
-	fs, err := filestore.New(dir)
-	if err != nil {
-		return fmt.Errorf("storage: %w", err)
-	}
-	in.store = storage.Watch(failpoints.store(fs), failed)
-	if in.cfg.State.Redis.IsSet() {
-		return nil
-	}
-	unlock, err := fs.Lock()
-	if err != nil {
-		return fmt.Errorf("storage %s: %w\nhint: another Sluice with embedded state works on this folder; several processes need state.redis", dir, err)
-	}
-	in.closers = append(in.closers, func() { _ = unlock() })
-	return nil
 }
 
 // openJobs connects to Redis, or starts the embedded one.

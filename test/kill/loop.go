@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +37,14 @@ type loop struct {
 // sums of the finished exports.
 type sums struct{ jobs, rows, lost, doubled, other int }
 
-func (l *loop) store() string { return filepath.Join(l.dir, "store") }
+// store is where the exports are: a folder, or a prefix of a bucket of its own.
+func (l *loop) store() string {
+	if l.at == "" {
+		return filepath.Join(l.dir, "store")
+	}
+	bucket, query, _ := strings.Cut(l.at, "?")
+	return fmt.Sprintf("%s/%x?%s", bucket, l.seed, query)
+}
 
 func (l *loop) run(ctx context.Context) error {
 	began := time.Now()
@@ -129,7 +137,7 @@ func (l *loop) startReplicas(ctx context.Context, b stack.Binaries, n int) (err 
 	}
 	settings := stack.Settings{
 		"upstream": stack.Section{"url": l.upstream.URL, "rate": l.rate, "burst": l.burst, "concurrency": 16},
-		"storage":  stack.Section{"url": "file:" + l.store()},
+		"storage":  stack.Section{"url": stack.StoreURL(l.store())},
 		"auth":     stack.Section{"clients_dir": clients},
 		"export":   stack.Section{"jobs_per_client": l.jobs, "chunk_patients": 25},
 		"state":    state,

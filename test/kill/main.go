@@ -25,6 +25,7 @@ type settings struct {
 	mode     string
 	outage   time.Duration
 	dir      string
+	at       string
 	tags     string
 	some     int
 	only     string
@@ -49,6 +50,7 @@ func run(ctx context.Context, args []string) int {
 	flags.DurationVar(&s.max, "max", 1500*time.Millisecond, "most time between kills")
 	flags.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of the random moments")
 	flags.StringVar(&s.dir, "dir", "", "folder to work in; default: a new one, removed after success")
+	flags.StringVar(&s.at, "store", "", "location of a bucket for the files (s3://…); default: a folder")
 	flags.StringVar(&s.mode, "mode", "kill", "kill: at random moments; points: once at each named point; freeze: a replica stands still; flush: Redis loses everything; outage: Redis is down; failover: sentinels promote a replica that is behind; fulldisk: the store has no room for a while (needs root); oom: Redis has reached its maxmemory; rate: what reaches the upstream of a limit; upgrade: to a next version and back")
 	flags.DurationVar(&s.outage, "outage", 60*time.Second, "with -mode freeze, outage or rate: how long")
 	flags.Float64Var(&s.rate, "rate", 0, "requests a second to the upstream, all replicas together; 0: no limit")

@@ -3,9 +3,12 @@ package stack
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync"
 
 	"sluice/export"
 	"sluice/storage"
+	"sluice/storage/blobstore"
 	"sluice/storage/filestore"
 )
 
@@ -23,9 +26,9 @@ type Progress struct {
 // Midway tells that something is committed, and not everything.
 func (p Progress) Midway() bool { return p.Commits > 0 && p.Closed < p.Chunks && !p.Finished }
 
-// Jobs lists the exports in a store folder.
-func Jobs(ctx context.Context, dir string) ([]string, error) {
-	s, err := filestore.New(dir)
+// Jobs lists the exports in a store.
+func Jobs(ctx context.Context, place string) ([]string, error) {
+	s, err := OpenStore(ctx, place)
 	if err != nil {
 		return nil, err
 	}
@@ -40,9 +43,9 @@ func Jobs(ctx context.Context, dir string) ([]string, error) {
 }
 
 // ReadProgress reads the records of one export.
-func ReadProgress(ctx context.Context, dir, job string) (Progress, error) {
+func ReadProgress(ctx context.Context, place, job string) (Progress, error) {
 	p := Progress{Job: job}
-	s, err := filestore.New(dir)
+	s, err := OpenStore(ctx, place)
 	if err != nil {
 		return p, err
 	}
@@ -79,8 +82,8 @@ func ReadProgress(ctx context.Context, dir, job string) (Progress, error) {
 }
 
 // Objects returns the keys below the prefix of one export.
-func Objects(ctx context.Context, dir, job string) ([]string, error) {
-	s, err := filestore.New(dir)
+func Objects(ctx context.Context, place, job string) ([]string, error) {
+	s, err := OpenStore(ctx, place)
 	if err != nil {
 		return nil, err
 	}
@@ -92,4 +95,37 @@ func Objects(ctx context.Context, dir, job string) ([]string, error) {
 		keys = append(keys, info.Key)
 	}
 	return keys, nil
+}
+
+var opened sync.Map // place → storage.Store
+
+// OpenStore opens the store at a place: a folder, or the location of a bucket.
+func OpenStore(ctx context.Context, place string) (storage.Store, error) {
+	if s, ok := opened.Load(place); ok {
+		return s.(storage.Store), nil
+	}
+	s, err := openStore(ctx, place)
+	if err == nil {
+		opened.Store(place, s)
+	}
+	return s, err
+}
+
+func openStore(ctx context.Context, place string) (storage.Store, error) {
+	if !strings.Contains(place, "://") {
+		return filestore.New(place)
+	}
+	at, err := blobstore.Parse(place)
+	if err != nil {
+		return nil, err
+	}
+	return blobstore.Open(ctx, at)
+}
+
+// StoreURL is a place as storage.url names it.
+func StoreURL(place string) string {
+	if strings.Contains(place, "://") {
+		return place
+	}
+	return "file:" + place
 }

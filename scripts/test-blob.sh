@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The contract of a store held by S3, Azure and GCS, and exports into them while processes are killed. The doubles come from their
+# registries: versitygw and fake-gcs-server (Go), azurite (npm).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/blob-doubles.sh
+trap stop_blob EXIT
+kills=${1:-50}
+
+start_versitygw
+start_azurite
+start_gcs
+export SLUICE_TEST_BLOB="$SLUICE_TEST_S3 $SLUICE_TEST_AZURE $SLUICE_TEST_GCS"
+go test -race -count=1 ./storage/blobstore
+for store in "$SLUICE_TEST_S3" "$SLUICE_TEST_AZURE"; do
+	go run ./test/kill -kills "$kills" -replicas 2 -redis -patients 200 -min 200ms -max 900ms -store "$store"
+done
