@@ -1,9 +1,23 @@
 # To be sourced: starts doubles of the clouds' stores on loopback and sets SLUICE_TEST_BLOB to their locations, with the credentials
-# that they want. Needs go, and npm for Azure. stop_blob ends them.
+# that they want. Needs go, curl, python3, node and npm, which it installs on Debian when run by root. stop_blob ends them.
 blob_dir=$(mktemp -d)
 blob_pids=()
 blob_cache=${SLUICE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice-tools}
 mkdir -p "$blob_cache"
+
+missing=()
+for program in curl:curl python3:python3 node:nodejs npm:npm; do
+	command -v "${program%%:*}" >/dev/null || missing+=("${program#*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "not installed: ${missing[*]}" >&2
+		exit 1
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
 
 stop_blob() {
 	for p in "${blob_pids[@]}"; do kill "$p" 2>/dev/null || true; done

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sluice/storage"
 	"sluice/test/stack"
 )
 
@@ -78,9 +79,36 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	fmt.Printf("%d kills that count (%d moments passed over), %d exports, %d rows, %d lost, %d doubled, %d unknown, %.0f s\n",
 		l.counted.Load(), l.other, l.sums.jobs, l.sums.rows, l.sums.lost, l.sums.doubled, l.sums.other, time.Since(began).Seconds())
+	if err := l.swept(ctx); err != nil {
+		return err
+	}
 	if l.account != nil {
 		fmt.Println(l.account)
 		return l.account.check()
+	}
+	return nil
+}
+
+// swept looks whether the finished exports hold anything that their manifests do not need.
+func (l *loop) swept(ctx context.Context) error {
+	ids, err := stack.Jobs(ctx, l.store())
+	if err != nil {
+		return err
+	}
+	objects := 0
+	for _, id := range ids {
+		orphans, err := stack.Orphans(ctx, l.store(), id)
+		if errors.Is(err, storage.ErrNotExist) {
+			continue // not finished: its kick-off got no answer, and the client made another
+		}
+		if err != nil {
+			return err
+		}
+		objects += len(orphans)
+	}
+	fmt.Printf("%d orphans in %d exports\n", objects, len(ids))
+	if objects > 0 {
+		return errors.New("the sweep left objects that no manifest needs")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -95,6 +96,41 @@ func Objects(ctx context.Context, place, job string) ([]string, error) {
 		keys = append(keys, info.Key)
 	}
 	return keys, nil
+}
+
+// Orphans returns the objects of a finished export that its manifest does not need.
+func Orphans(ctx context.Context, place, job string) ([]string, error) {
+	s, err := OpenStore(ctx, place)
+	if err != nil {
+		return nil, err
+	}
+	m, err := export.ReadManifest(ctx, s, job)
+	if err != nil {
+		return nil, err
+	}
+	named := map[string]bool{}
+	for _, info := range append(slices.Clone(m.Output), m.Errors...) {
+		f, err := export.ReadFile(ctx, s, info.Key)
+		if err != nil {
+			return nil, err
+		}
+		named[info.Key] = true
+		for _, x := range f.Extents {
+			named[x.Key] = true
+		}
+	}
+	var orphans []string
+	for _, dir := range []string{"output/", "errors/", "files/"} {
+		for info, err := range s.List(ctx, export.Prefix(job)+dir) {
+			if err != nil {
+				return nil, err
+			}
+			if !named[info.Key] {
+				orphans = append(orphans, info.Key)
+			}
+		}
+	}
+	return orphans, nil
 }
 
 var opened sync.Map // place → storage.Store
