@@ -53,6 +53,11 @@ func (e *Export) validate(k *check) {
 	}
 	k.types("export.types", e.Types)
 	k.types("export.follow_references", e.FollowReferences)
+	for _, t := range e.FollowReferences {
+		if t == "Binary" || t == "Bundle" || t == "Parameters" {
+			k.bad("export.follow_references", quoted(t), "a type whose resources are lines of an export, such as Organization")
+		}
+	}
 	k.between("export.chunk_patients", e.ChunkPatients, 1, 1000)
 	if e.FileSize < 1<<20 {
 		k.bad("export.file_size", e.FileSize.String(), "1MiB or more")

@@ -75,6 +75,7 @@ func TestRules(t *testing.T) {
 
 		{"no level", "export: {levels: []}", "export.levels: empty"},
 		{"level", "export: {levels: [everyone]}", `export.levels: found "everyone", expected system, patient or group`},
+		{"Binary as lines", "export: {follow_references: [Binary]}", `export.follow_references: found "Binary", expected a type whose resources are lines`},
 		{"file size", "export: {file_size: 10}", "export.file_size: found 10, expected 1MiB or more"},
 		{"retention", "export: {retention: 1s}", "export.retention: found 1s, expected 1m to 8784h"},
 		{"failed patients", "export: {max_failed_patients: 101%}", "export.max_failed_patients: found"},

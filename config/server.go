@@ -14,7 +14,7 @@ type Server struct {
 	// AdminListen is the address and port of the admin listener: health, metrics, operator page. Never the public one. Any address
 	// other than loopback needs admin_token.
 	AdminListen string `yaml:"admin_listen"`
-	// AdminToken is the bearer token that the admin listener asks for, except for /healthz and /readyz. Empty: none is asked for.
+	// AdminToken is the bearer token that the admin listener asks for, except for /healthz, /readyz and /metrics. Empty: none is asked for.
 	AdminToken Secret `yaml:"admin_token"`
 	// AdminTokenFile is a file that holds admin_token.
 	AdminTokenFile string `yaml:"admin_token_file"`

@@ -31,7 +31,7 @@ type Upstream struct {
 	Rate float64 `yaml:"rate"`
 	// Burst is how many requests may come at once after a quiet time.
 	Burst int `yaml:"burst"`
-	// Concurrency is the most export requests in flight, of all replicas together. Below it Sluice adapts to how the server answers.
+	// Concurrency is the most export requests in flight, of all replicas together.
 	Concurrency int `yaml:"concurrency"`
 	// PageSize is the _count of searches. Servers may send less.
 	PageSize int `yaml:"page_size"`

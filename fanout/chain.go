@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"slices"
 
@@ -143,6 +144,14 @@ type panicError struct {
 }
 
 func (e *panicError) Error() string { return "panic" }
+
+// said is what a log may hold of it: a value of our own or a library's making may quote data of patients, so that only its type is told.
+func (e *panicError) said() string {
+	if err, ok := e.value.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", e.value)
+}
 
 // recovered turns a panic into an error; it is to be deferred.
 func recovered(err *error) {

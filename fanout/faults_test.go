@@ -265,6 +265,9 @@ func TestE27_PanicOutsideAPage(t *testing.T) {
 		r.wrap = func(s storage.Store) storage.Store { return panickyStore{s} }
 		defer r.engine(nil)()
 		m := r.finished(r.kickOff(bulkdata.Patient, ""), time.Hour)
+		if r.log.count("panic: string") == 0 || r.log.count("a name of somebody") > 0 {
+			r.t.Error("the log must tell of the panic, and not what it said")
+		}
 		culprits := map[string]bool{}
 		for _, issue := range r.issues(m) {
 			_, patient, ok := strings.Cut(issue, "Condition of Patient/")
@@ -292,7 +295,7 @@ type panickyStore struct{ storage.Store }
 
 func (s panickyStore) Create(ctx context.Context, key string, o storage.CreateOptions) (storage.Writer, error) {
 	if strings.Contains(key, "/output/Condition/00000001.") {
-		panic("poison")
+		panic("a name of somebody")
 	}
 	return s.Store.Create(ctx, key, o)
 }

@@ -120,7 +120,7 @@ func (e *Engine) attempt(ctx, drain context.Context, l jobs.Lease) (err error, p
 	defer func() {
 		var p *panicError
 		if panicked = errors.As(err, &p); panicked {
-			err = fmt.Errorf("panic: %v\n%s", p.value, p.stack)
+			err = fmt.Errorf("panic: %s\n%s", p.said(), p.stack)
 		}
 	}()
 	defer recovered(&err)

@@ -113,7 +113,10 @@ func (c *Client) transportError(ctx, wctx context.Context, op string, err error)
 	var dns *net.DNSError
 	var dial *net.OpError
 	var cert *tls.CertificateVerificationError
+	var token interface{ Reason() string } // the transport could not sign
 	switch {
+	case errors.As(err, &token):
+		e.code, e.reason, e.hint = "login", token.Reason(), "see upstream.auth"
 	case timedOut(wctx, err):
 		e.code, e.reason = "timeout", "no answer in time"
 	case errors.Is(err, errElsewhere):

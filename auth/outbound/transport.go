@@ -159,8 +159,16 @@ func (t *Transport) current(ctx context.Context, stale string) (string, error) {
 			break
 		}
 	}
-	return "", fmt.Errorf("upstream token: %w", err)
+	return "", &TokenError{err.Error()}
 }
+
+// TokenError says why there is no token. Its text is ours: it holds no secret and nothing of the endpoint's answer but the status.
+type TokenError struct{ reason string }
+
+func (e *TokenError) Error() string { return "upstream token: " + e.reason }
+
+// Reason is the text for people who look after the gateway.
+func (e *TokenError) Reason() string { return e.Error() }
 
 // fetch asks the token endpoint once; again tells that another try may help.
 func (t *Transport) fetch(ctx context.Context, known bool) (again bool, err error) {
