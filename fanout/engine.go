@@ -59,7 +59,8 @@ type Engine struct {
 	cache   *jobCache
 	wake    chan struct{}
 	bury    chan string
-	removed atomic.Int64 // objects, by the janitor
+	removed atomic.Int64    // objects, by the janitor
+	swept   map[string]bool // ended exports that the janitor has swept; only it looks here
 }
 
 // New checks the options and returns an Engine that does nothing until Run.
@@ -95,6 +96,7 @@ func New(o Options) (*Engine, error) {
 		cache:   newJobCache(),
 		wake:    make(chan struct{}, 1),
 		bury:    make(chan string, 64),
+		swept:   map[string]bool{},
 	}, nil
 }
 

@@ -265,6 +265,31 @@ func TestR18_UncleanStore(t *testing.T) {
 	})
 }
 
+// The sweep at the end of an export goes on when the lease it began under is gone: a bucket deletes slowly.
+func TestR18_SlowSweep(t *testing.T) {
+	inWorld(t, fhirserver.Options{}, nil, func(r *rig) {
+		id := r.kickOff(bulkdata.Patient, "")
+		for n := range 5 {
+			key := export.PartKey(id, "Observation", export.PlanChunk(int64(n)), 9, "killed", 1)
+			if err := storage.Put(r.t.Context(), r.store, key, []byte("x"), storage.CreateOptions{}); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		r.store.Hook = func(op, _ string) error {
+			if op == "delete" {
+				time.Sleep(3 * time.Second)
+			}
+			return nil
+		}
+		defer r.engine(nil)()
+		m := r.finished(id, time.Hour)
+		time.Sleep(30 * time.Second) // the janitor comes after 15 minutes
+		if keys := r.orphans(id, m); len(keys) > 0 {
+			r.t.Errorf("objects that no record names: %q", keys)
+		}
+	})
+}
+
 // E21: however many patients, a type is one file (up to the size of a file).
 func TestE21_OneFileAType(t *testing.T) {
 	inWorld(t, fhirserver.Options{Patients: 100}, nil, func(r *rig) {

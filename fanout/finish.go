@@ -59,6 +59,7 @@ func (e *Engine) fail(ctx context.Context, j *job, l jobs.Lease, out *fhir.Opera
 
 // settle tells Redis how the job ended and clears what no record names.
 func (e *Engine) settle(ctx context.Context, j *job, l jobs.Lease, m *export.Manifest) error {
+	e.held.part(l) // the sweep may take longer than it is noticed that the lease is gone
 	if err := e.Jobs.Finish(ctx, l, jobs.State(m.State)); err != nil {
 		return err
 	}

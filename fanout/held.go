@@ -56,6 +56,15 @@ func (h *held) leases() []jobs.Lease {
 	return ls
 }
 
+// part forgets a lease that is about to end with its item: the work after it is nobody else's, and no loss of the lease stops it.
+func (h *held) part(l jobs.Lease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if k := (heldKey{l.Job, l.Item}); h.m[k].lease.Token == l.Token {
+		delete(h.m, k)
+	}
+}
+
 func (h *held) lose(l jobs.Lease) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

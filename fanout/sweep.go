@@ -75,8 +75,10 @@ func (e *Engine) tidy(ctx context.Context, id string) error {
 	switch {
 	case err == nil && time.Now().After(m.Expires):
 		return e.expire(ctx, id)
-	case err == nil && time.Since(m.Finished) >= e.Linger:
-		return e.sweepOrphans(ctx, id, m) // what a late writer put after the first sweep
+	case err == nil && time.Since(m.Finished) >= e.Linger && !e.swept[id]: // what a late writer put after the first sweep
+		err := e.sweepOrphans(ctx, id, m)
+		e.swept[id] = err == nil
+		return err
 	case err == nil:
 		return nil
 	case !errors.Is(err, storage.ErrNotExist):
@@ -119,6 +121,7 @@ func (e *Engine) expire(ctx context.Context, id string) error {
 // remove deletes all objects of a job but its tombstone; the spec first, so that no reconciler brings it back.
 func (e *Engine) remove(ctx context.Context, id string) error {
 	e.cache.drop(id)
+	delete(e.swept, id)
 	if err := e.Store.Delete(ctx, export.SpecKey(id)); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ go test -race -count=1 ./storage/blobstore
 for store in "$SLUICE_TEST_S3" "$SLUICE_TEST_AZURE"; do
 	go run ./test/kill -kills "$kills" -replicas 2 -redis -patients 200 -min 200ms -max 900ms -store "$store"
 done
+go run ./test/kill -mode weakstore -kills "$kills" -replicas 2 -redis -patients 200 -min 200ms -max 900ms -store "$SLUICE_TEST_S3"
 go run ./test/kill -mode badstore -redis -replicas 2 -patients 100 -store "$SLUICE_TEST_S3"
 pending=$(find "$blob_dir/s3/exports" -path '*/.sgwtmp/multipart/*' -type f | wc -l)
 echo "$pending uploads pending in the S3 bucket"

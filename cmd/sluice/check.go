@@ -12,6 +12,7 @@ import (
 	"sluice/config"
 	"sluice/jobs"
 	"sluice/storage"
+	"sluice/storage/blobstore"
 	"sluice/telemetry"
 )
 
@@ -79,29 +80,49 @@ func (a *app) check(ctx context.Context, offline bool) error {
 		stop()
 	}
 	say("state", "ok", err)
-	detail, err := checkStorage(ctx, cfg)
-	say("storage", detail, err)
+	for _, f := range checkStorage(ctx, cfg) {
+		say("storage", f.detail, f.err)
+	}
 	if bad > 0 {
 		return &exitError{exitProblem, fmt.Errorf("%d of the checks found a problem", bad)}
 	}
 	return nil
 }
 
-// checkStorage says what the store can do.
-func checkStorage(ctx context.Context, cfg *config.Config) (string, error) {
+// storageFinding is a line about the store.
+type storageFinding struct {
+	detail string
+	err    error
+}
+
+// checkStorage tries everything that exports do with the store.
+func checkStorage(ctx context.Context, cfg *config.Config) (found []storageFinding) {
 	s, closer, err := newStore(ctx, cfg, false) // a running gateway holds the lock
 	if err != nil {
-		return "", err
+		return []storageFinding{{err: err}}
 	}
 	defer closer()
+	if bucket, ok := s.(*blobstore.Store); ok {
+		bad := false
+		for _, f := range bucket.Check(ctx) {
+			if f.Err != nil {
+				bad = true
+				found = append(found, storageFinding{err: fmt.Errorf("%s: %w", f.What, f.Err)})
+			}
+		}
+		if bad {
+			return found
+		}
+		found = append(found, storageFinding{detail: "ok: objects are written, read, listed and deleted; strangers are refused"})
+	}
 	holds, err := storage.ProbeIfAbsent(ctx, s)
 	switch {
 	case err != nil:
-		return "", err
+		return append(found, storageFinding{err: err})
 	case holds:
-		return "ok: create-if-absent holds", nil
+		return append(found, storageFinding{detail: "ok: create-if-absent holds"})
 	case !cfg.State.Redis.IsSet():
-		return "", errors.New("no create-if-absent: needs state.redis")
+		return append(found, storageFinding{err: errors.New("no create-if-absent: needs state.redis")})
 	}
-	return "ok, but " + weaker, nil
+	return append(found, storageFinding{detail: "ok, but " + weaker})
 }

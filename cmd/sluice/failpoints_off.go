@@ -13,6 +13,7 @@ var failpoints noFailpoints
 
 type noFailpoints struct{ script func(string) func() }
 
+func (noFailpoints) bucket(s storage.Store) storage.Store  { return s }
 func (noFailpoints) store(s storage.Store) storage.Store   { return s }
 func (noFailpoints) audit(l eventLog) eventLog             { return l }
 func (noFailpoints) commands(*app) (none []*cobra.Command) { return none }

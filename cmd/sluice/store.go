@@ -27,6 +27,7 @@ func (in *instance) openStore(ctx context.Context, failed func(op string)) error
 		return err
 	}
 	in.closers = append(in.closers, closer)
+	s = failpoints.bucket(s)
 	ctx, done := context.WithTimeout(ctx, probeFor)
 	defer done()
 	holds, err := storage.ProbeIfAbsent(ctx, s)

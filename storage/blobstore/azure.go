@@ -46,7 +46,11 @@ func openAzure(ctx context.Context, at Location) (cloud, error) {
 	if err != nil {
 		return cloud{}, err
 	}
-	return cloud{bucket: bucket, put: func(ctx context.Context, w *writer, id string) error { return putAzure(ctx, client, at, w, id) }}, nil
+	return cloud{
+		bucket:  bucket,
+		put:     func(ctx context.Context, w *writer, id string) error { return putAzure(ctx, client, at, w, id) },
+		address: func(key string) string { return endpoint + "/" + at.Bucket + "/" + key },
+	}, nil
 }
 
 // putAzure sends an object in one request. (The library's streaming writer leaves blocks behind when it is broken off.)
@@ -66,6 +70,10 @@ func putAzure(ctx context.Context, client *container.Client, at Location, w *wri
 	_, err := client.NewBlockBlobClient(at.Prefix+w.key).Upload(ctx, streaming.NopCloser(w.spool.body()), o)
 	if bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet) {
 		return errRefused
+	}
+	var answer *azcore.ResponseError
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden {
+		return fmt.Errorf("%w: %w", errForbidden, err)
 	}
 	return err
 }

@@ -38,3 +38,53 @@ func TestStore(t *testing.T) {
 		})
 	}
 }
+
+// What `sluice check` says of a bucket. The double of GCS lets everybody read, which must be found.
+func TestCheck(t *testing.T) {
+	for _, place := range places() {
+		s := open(t, place)
+		public := strings.HasPrefix(place, "gs:")
+		looked := 0
+		for _, f := range s.Check(t.Context()) {
+			looked++
+			if bad := f.Err != nil; bad != (public && f.What == "public access") {
+				t.Errorf("%.8s… %s: %v", place, f.What, f.Err)
+			}
+		}
+		if looked != 7 {
+			t.Errorf("%.8s… %d findings, want 7", place, looked)
+		}
+		for info := range s.List(t.Context(), "") {
+			t.Errorf("%.8s… the check left %s", place, info.Key)
+		}
+	}
+}
+
+// What is wrong in a location is said without showing it.
+func TestParse(t *testing.T) {
+	for text, want := range map[string]string{
+		"s3://bucket":                                   "",
+		"s3://bucket/a/b?region=eu-central-1":           "",
+		"gs://bucket/a?anonymous=true":                  "",
+		"azblob://container?account=x":                  "",
+		"s3://key:secret@bucket":                        "credentials do not belong into the URL",
+		"s3://":                                         "expected s3://BUCKET/PREFIX",
+		"ftp://bucket":                                  `scheme "ftp": expected s3, gs or azblob`,
+		"s3://bucket/a b":                               "prefix: expected segments",
+		"s3://bucket?sse=secret":                        `parameter "sse": expected AES256, aws:kms or aws:kms:dsse`,
+		"s3://bucket?kms_key=secret":                    `parameter "kms_key" needs sse=aws:kms`,
+		"s3://bucket?regoin=secret":                     `parameter "regoin": expected one of region`,
+		"s3://bucket?region=a&region=secret":            `parameter "region" is given twice`,
+		"s3://bucket?endpoint=secret":                   `parameter "endpoint": expected http://HOST:PORT`,
+		"azblob://c?endpoint=https://u:secret@host/acc": `parameter "endpoint": expected http://HOST:PORT`,
+		"gs://bucket?anonymous=secret":                  `parameter "anonymous": expected true or false`,
+	} {
+		_, err := blobstore.Parse(text)
+		switch {
+		case (err == nil) != (want == ""):
+			t.Errorf("%s: %v, want %q", text, err, want)
+		case err != nil && (!strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "secret")):
+			t.Errorf("%s: %v, want %q and no secret", text, err, want)
+		}
+	}
+}

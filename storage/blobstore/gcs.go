@@ -38,6 +38,13 @@ func openGCS(ctx context.Context, at Location) (cloud, error) {
 		return cloud{}, err
 	}
 	c := cloud{bucket: bucket, read: &blob.ReaderOptions{BeforeRead: asStored}}
+	c.address = func(key string) string {
+		base := "https://storage.googleapis.com"
+		if e := at.get("endpoint"); e != "" {
+			base = e
+		}
+		return base + "/" + at.Bucket + "/" + key
+	}
 	if key := at.get("kms_key"); key != "" {
 		c.before = func(as func(any) bool) error {
 			var o **storage.ObjectHandle

@@ -5,7 +5,9 @@ package blobstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -14,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/logging"
 	"gocloud.dev/blob/s3blob"
+
+	"sluice/storage"
 )
 
 func init() { openers["s3"] = openS3 }
@@ -51,7 +55,27 @@ func openS3(ctx context.Context, at Location) (cloud, error) {
 	if err != nil {
 		return cloud{}, err
 	}
-	return cloud{bucket: bucket, put: func(ctx context.Context, w *writer, id string) error { return putS3(ctx, client, at, w, id) }}, nil
+	return cloud{
+		bucket: bucket,
+		put:    func(ctx context.Context, w *writer, id string) error { return putS3(ctx, client, at, w, id) },
+		remove: func(ctx context.Context, key string) error { // the library looks first whether there is one
+			_, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(at.Bucket), Key: aws.String(key)})
+			return answered(err)
+		},
+		address: func(key string) string { return addressS3(client.Options(), at.Bucket, key) },
+	}, nil
+}
+
+// addressS3 is the URL of an object.
+func addressS3(o s3.Options, bucket, key string) string {
+	switch {
+	case o.BaseEndpoint == nil:
+		return "https://" + bucket + ".s3." + o.Region + ".amazonaws.com/" + key
+	case o.UsePathStyle:
+		return *o.BaseEndpoint + "/" + bucket + "/" + key
+	}
+	scheme, host, _ := strings.Cut(*o.BaseEndpoint, "://")
+	return scheme + "://" + bucket + "." + host + "/" + key
 }
 
 // putS3 sends an object in one request: a multipart upload that is broken off would stay pending.
@@ -70,14 +94,24 @@ func putS3(ctx context.Context, client *s3.Client, at Location, w *writer, id st
 		in.IfNoneMatch = aws.String("*")
 	}
 	_, err := client.PutObject(ctx, in)
+	return answered(err)
+}
+
+// answered turns an answer of the store into what it means.
+func answered(err error) error {
 	var answer *awshttp.ResponseError
-	if errors.As(err, &answer) {
-		switch answer.HTTPStatusCode() {
-		case http.StatusPreconditionFailed:
-			return errRefused
-		case http.StatusConflict:
-			return errConflict
-		}
+	if !errors.As(err, &answer) {
+		return err
+	}
+	switch answer.HTTPStatusCode() {
+	case http.StatusPreconditionFailed:
+		return errRefused
+	case http.StatusConflict:
+		return errConflict
+	case http.StatusNotFound:
+		return storage.ErrNotExist
+	case http.StatusForbidden:
+		return fmt.Errorf("%w: %w", errForbidden, err)
 	}
 	return err
 }

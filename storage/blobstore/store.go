@@ -20,6 +20,9 @@ type Store struct {
 	bucket *blob.Bucket // keys are relative to the prefix
 	put    func(ctx context.Context, w *writer, id string) error
 	read   *blob.ReaderOptions
+
+	remove  func(ctx context.Context, key string) error
+	address func(key string) string
 }
 
 var _ storage.Store = (*Store)(nil)
@@ -30,6 +33,9 @@ type cloud struct {
 	put    func(ctx context.Context, w *writer, id string) error // nil: by the library's writer
 	before func(as func(any) bool) error                         // of that writer
 	read   *blob.ReaderOptions
+	remove func(ctx context.Context, key string) error // of the whole key; nil: by the library
+	// address is the URL of an object for one who has no credentials, the key being that in the whole bucket.
+	address func(key string) string
 }
 
 // openers are the clouds that are built in, by scheme.
@@ -45,7 +51,7 @@ func Open(ctx context.Context, at Location) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at.Scheme, err)
 	}
-	s := &Store{at: at, bucket: c.bucket, put: c.put, read: c.read}
+	s := &Store{at: at, bucket: c.bucket, put: c.put, read: c.read, remove: c.remove, address: c.address}
 	if at.Prefix != "" {
 		s.bucket = blob.PrefixedBucket(c.bucket, at.Prefix)
 	}
@@ -81,10 +87,16 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.wrap(ctx, "delete", s.bucket.Delete(ctx, key)); !errors.Is(err, storage.ErrNotExist) {
-		return err
+	var err error
+	if s.remove != nil {
+		err = s.remove(ctx, s.at.Prefix+key)
+	} else {
+		err = s.bucket.Delete(ctx, key)
 	}
-	return nil
+	if err = s.wrap(ctx, "delete", err); errors.Is(err, storage.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // List gives the objects below a prefix; see storage.Store.

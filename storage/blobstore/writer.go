@@ -59,10 +59,11 @@ func (w *writer) Commit() (storage.Info, error) {
 	return w.info, w.err
 }
 
-// What a store answers to a conditional write: there is an object; another write is under way.
+// What a store answers to a write: there is an object; another write is under way; we may not.
 var (
-	errRefused  = errors.New("the object exists")
-	errConflict = errors.New("another write of the object is under way")
+	errForbidden = errors.New("forbidden")
+	errRefused   = errors.New("the object exists")
+	errConflict  = errors.New("another write of the object is under way")
 )
 
 // conflicts is how often a conditional write that met another one at the same moment is made again (409).

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -28,35 +30,13 @@ const (
 
 // badStore puts a proxy in front of the store that does all of this, and exports through it.
 func (l *loop) badStore(ctx context.Context) error {
-	if l.at == "" {
-		return errors.New("this needs -store")
-	}
-	at, err := url.Parse(l.at)
-	if err != nil {
-		return err
-	}
-	target, err := url.Parse(at.Query().Get("endpoint"))
-	if err != nil || target.Host == "" {
-		return errors.New("this needs -store with endpoint=")
-	}
 	p := &badProxy{random: rand.New(rand.NewPCG(l.seed, 1)), served: map[string]int{}}
-	p.next = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target)
-		r.Out.Host = r.In.Host // requests are signed with it
-	}, ModifyResponse: p.spoil}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	direct := l.at
+	stop, err := l.behind(p, p.spoil)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: p}
-	go func() { _ = server.Serve(listener) }() // ends with Close
-	defer server.Close()
-
-	query := at.Query()
-	query.Set("endpoint", "http://"+listener.Addr().String()+target.Path)
-	at.RawQuery = query.Encode()
-	direct := l.at
-	l.at = at.String()
+	defer stop()
 	if err := l.start(ctx); err != nil {
 		return err
 	}
@@ -79,9 +59,36 @@ func (l *loop) badStore(ctx context.Context) error {
 	return l.swept(ctx)
 }
 
-type badProxy struct {
-	next *httputil.ReverseProxy
+// behind puts a proxy between the replicas and the bucket: in decides what becomes of a request, out of an answer.
+func (l *loop) behind(in interface {
+	serve(next http.Handler, w http.ResponseWriter, r *http.Request)
+}, out func(*http.Response) error) (stop func(), err error) {
+	at, err := url.Parse(l.at)
+	if err != nil {
+		return nil, err
+	}
+	target, err := url.Parse(at.Query().Get("endpoint"))
+	if err != nil || target.Host == "" {
+		return nil, errors.New("this needs -store with endpoint=")
+	}
+	next := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // requests are signed with it
+	}, ModifyResponse: out}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { in.serve(next, w, r) })}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	query := at.Query()
+	query.Set("endpoint", "http://"+listener.Addr().String()+target.Path)
+	at.RawQuery = query.Encode()
+	l.at = at.String()
+	return func() { _ = server.Close() }, nil
+}
 
+type badProxy struct {
 	mu     sync.Mutex
 	armed  bool
 	random *rand.Rand
@@ -105,17 +112,17 @@ func (p *badProxy) draw(name string, share int) bool {
 	return hit
 }
 
-func (p *badProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *badProxy) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	switch {
 	case p.draw("busy", busyShare):
 		w.WriteHeader(http.StatusServiceUnavailable)
 	case p.draw("hung", hungShare):
 		p.hang(r)
 	case p.draw("deaf", deafShare):
-		p.next.ServeHTTP(nowhere{http.Header{}}, r)
+		next.ServeHTTP(nowhere{http.Header{}}, r)
 		p.hang(r)
 	default:
-		p.next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	}
 }
 
@@ -167,3 +174,24 @@ type nowhere struct{ header http.Header }
 func (n nowhere) Header() http.Header         { return n.header }
 func (n nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (n nowhere) WriteHeader(int)             {}
+
+// weakStore is the kill loop on a store without create-if-absent (E9): Redis decides who writes.
+func (l *loop) weakStore(ctx context.Context) error {
+	if !l.settings.redis {
+		return errors.New("this needs -redis")
+	}
+	l.tags, l.env = "failpoints", []string{"SLUICE_NO_CONDITIONS=1"}
+	if err := l.run(ctx); err != nil {
+		return err
+	}
+	for _, r := range l.replicas {
+		log, err := os.ReadFile(r.Log())
+		if err != nil {
+			return err
+		}
+		if !bytes.Contains(log, []byte("no create-if-absent")) {
+			return fmt.Errorf("%s does not say that its store is weaker", r.Name)
+		}
+	}
+	return nil
+}

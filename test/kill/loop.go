@@ -95,23 +95,35 @@ func (l *loop) swept(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	objects := 0
-	for _, id := range ids {
-		orphans, err := stack.Orphans(ctx, l.store(), id)
-		if errors.Is(err, storage.ErrNotExist) {
-			continue // not finished: its kick-off got no answer, and the client made another
+	began, first := time.Now(), -1
+	for {
+		objects := 0
+		for _, id := range ids {
+			orphans, err := stack.Orphans(ctx, l.store(), id)
+			if errors.Is(err, storage.ErrNotExist) {
+				continue // not finished: its kick-off got no answer, and the client made another
+			}
+			if err != nil {
+				return err
+			}
+			objects += len(orphans)
 		}
-		if err != nil {
-			return err
+		if first < 0 {
+			first = objects
 		}
-		objects += len(orphans)
+		switch {
+		case objects == 0:
+			fmt.Printf("0 orphans in %d exports (%d when the last one ended, %.0f s before)\n", len(ids), first, time.Since(began).Seconds())
+			return nil
+		case time.Since(began) > sweeping:
+			return fmt.Errorf("%d objects are left that no manifest needs", objects)
+		}
+		time.Sleep(time.Second)
 	}
-	fmt.Printf("%d orphans in %d exports\n", objects, len(ids))
-	if objects > 0 {
-		return errors.New("the sweep left objects that no manifest needs")
-	}
-	return nil
 }
+
+// sweeping is how long the sweep that follows the end of an export may take.
+const sweeping = 90 * time.Second
 
 // start builds and starts everything.
 func (l *loop) start(ctx context.Context) error {
@@ -182,7 +194,7 @@ func (l *loop) startReplicas(ctx context.Context, b stack.Binaries, n int) (err 
 		return err
 	}
 	for _, r := range l.replicas {
-		r.Env = []string{"SLUICE_SERVER_PUBLIC_URL=http://" + l.balancer.Addr + "/fhir"}
+		r.Env = append([]string{"SLUICE_SERVER_PUBLIC_URL=http://" + l.balancer.Addr + "/fhir"}, l.env...)
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type settings struct {
 	dir      string
 	at       string
 	tags     string
+	env      []string // of the replicas
 	some     int
 	only     string
 }
@@ -51,7 +52,7 @@ func run(ctx context.Context, args []string) int {
 	flags.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of the random moments")
 	flags.StringVar(&s.dir, "dir", "", "folder to work in; default: a new one, removed after success")
 	flags.StringVar(&s.at, "store", "", "location of a bucket for the files (s3://…); default: a folder")
-	flags.StringVar(&s.mode, "mode", "kill", "kill: at random moments; points: once at each named point; freeze: a replica stands still; flush: Redis loses everything; outage: Redis is down; failover: sentinels promote a replica that is behind; fulldisk: the store has no room for a while (needs root); badstore: the bucket fails, hangs, is deaf and slow; oom: Redis has reached its maxmemory; rate: what reaches the upstream of a limit; upgrade: to a next version and back")
+	flags.StringVar(&s.mode, "mode", "kill", "kill: at random moments; points: once at each named point; freeze: a replica stands still; flush: Redis loses everything; outage: Redis is down; failover: sentinels promote a replica that is behind; fulldisk: the store has no room for a while (needs root); weakstore: kill, on a bucket without create-if-absent; badstore: the bucket fails, hangs, is deaf and slow; oom: Redis has reached its maxmemory; rate: what reaches the upstream of a limit; upgrade: to a next version and back")
 	flags.DurationVar(&s.outage, "outage", 60*time.Second, "with -mode freeze, outage or rate: how long")
 	flags.Float64Var(&s.rate, "rate", 0, "requests a second to the upstream, all replicas together; 0: no limit")
 	flags.IntVar(&s.burst, "burst", 20, "burst of the rate")
@@ -76,7 +77,7 @@ func run(ctx context.Context, args []string) int {
 	fmt.Printf("seed %d\n", s.seed)
 	l := &loop{settings: s, random: rand.New(rand.NewPCG(s.seed, 0))}
 	work, known := map[string]func(context.Context) error{
-		"kill": l.run, "points": l.points, "freeze": l.freeze, "flush": l.flush, "outage": l.redisOutage, "rate": l.rateOfAll, "failover": l.failover, "fulldisk": l.fullDisk, "upgrade": l.upgrade, "badstore": l.badStore, "oom": l.outOfMemory,
+		"kill": l.run, "points": l.points, "freeze": l.freeze, "flush": l.flush, "outage": l.redisOutage, "rate": l.rateOfAll, "failover": l.failover, "fulldisk": l.fullDisk, "upgrade": l.upgrade, "badstore": l.badStore, "weakstore": l.weakStore, "oom": l.outOfMemory,
 	}[s.mode]
 	if !known {
 		fmt.Fprintf(os.Stderr, "-mode %s is not known\n", s.mode)

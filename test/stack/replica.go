@@ -70,12 +70,15 @@ func (r *Replica) Start(ctx context.Context) error {
 	})
 }
 
+// Log is the file that the replica logs to.
+func (r *Replica) Log() string { return filepath.Join(r.dir, r.Name+".log") }
+
 // Use makes another program the one that the next Start runs.
 func (r *Replica) Use(program string) { r.bin = program }
 
 // Launch runs the replica and does not wait.
 func (r *Replica) Launch() (err error) {
-	r.Process, err = Start(r.Name, filepath.Join(r.dir, r.Name+".log"), r.Env, nil, r.bin, "serve", "--config", r.config)
+	r.Process, err = Start(r.Name, r.Log(), r.Env, nil, r.bin, "serve", "--config", r.config)
 	return err
 }
 
