@@ -71,6 +71,7 @@ type Client struct {
 
 	paused    atomic.Int64 // Unix nanoseconds: the end of the longest pause the upstream asked for
 	lastGood  atomic.Int64 // Unix nanoseconds: when it last answered well
+	away      atomic.Bool  // it was said that it cannot be asked
 	budget    budget
 	throttles atomic.Int32 // 429s in a row that did not say how long to wait
 	health    health

@@ -51,6 +51,9 @@ func (c *Client) once(ctx context.Context, x exchange) error {
 		verdict = nil
 		c.report(true)
 		c.lastGood.Store(time.Now().UnixNano())
+		if c.away.CompareAndSwap(true, false) {
+			c.o.Log.InfoContext(ctx, "the upstream answers again")
+		}
 		c.throttles.Store(0)
 	case errors.As(err, &e) && e.status == http.StatusInternalServerError && c.answeredLately():
 		// the question's fault rather than the upstream's

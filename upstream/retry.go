@@ -38,6 +38,7 @@ func (c *Client) do(ctx context.Context, x exchange, reset func()) error {
 		}
 		e.attempts = attempt
 		if e.kind != failed {
+			c.tell(ctx, e)
 			return e
 		}
 		if made[e.tries]++; made[e.tries] >= e.tries || attempt >= triesUsual || x.single {
@@ -68,5 +69,13 @@ func (c *Client) giveUp(ctx context.Context, e *Error, started time.Time) error 
 	if ctx.Err() != nil {
 		return fmt.Errorf("upstream: %s: %w", e.Op, context.Cause(ctx))
 	}
+	c.tell(ctx, e)
 	return e
+}
+
+// tell logs, once, that the upstream as a whole cannot be asked; once tells that it can again.
+func (c *Client) tell(ctx context.Context, e *Error) {
+	if e.kind == unavailable && c.away.CompareAndSwap(false, true) {
+		c.o.Log.WarnContext(ctx, "the upstream cannot be asked; work waits", "error", e)
+	}
 }
