@@ -14,8 +14,9 @@ func Weak(s Store, first func(ctx context.Context, key, id string) (bool, error)
 	return &weak{s, first}
 }
 
-// FirstFor is how long a choice must be remembered. A writer that was chosen and died leaves its key free after it.
-const FirstFor = time.Minute
+// FirstFor is how long a choice must be remembered. A writer that was chosen and died leaves its key free after it; one that lives has
+// half of it to write.
+const FirstFor = 20 * time.Second
 
 type weak struct {
 	Store
@@ -27,19 +28,27 @@ func (w *weak) Create(ctx context.Context, key string, o CreateOptions) (Writer,
 		return w.Store.Create(ctx, key, o)
 	}
 	o.IfAbsent = false
+	ctx, stop := context.WithCancelCause(ctx)
 	in, err := w.Store.Create(ctx, key, o)
 	if err != nil {
+		stop(nil)
 		return nil, err
 	}
-	return &weakWriter{Writer: in, w: w, ctx: ctx, key: key}, nil
+	return &weakWriter{Writer: in, w: w, ctx: ctx, stop: stop, key: key}, nil
 }
 
 type weakWriter struct {
 	Writer
 	w    *weak
 	ctx  context.Context // the writer lives as long as its Create's context, as the contract says
+	stop context.CancelCauseFunc
 	key  string
 	lost error
+}
+
+func (w *weakWriter) Abort() error {
+	defer w.stop(nil)
+	return w.Writer.Abort()
 }
 
 func (w *weakWriter) Commit() (Info, error) {
@@ -51,7 +60,13 @@ func (w *weakWriter) Commit() (Info, error) {
 		_ = w.Abort()
 		return Info{}, err
 	}
-	return w.Writer.Commit()
+	late := time.AfterFunc(FirstFor/2, func() { w.stop(errSlow) })
+	defer late.Stop()
+	info, err := w.Writer.Commit()
+	if err != nil && context.Cause(w.ctx) == errSlow {
+		err = &Error{"create", errSlow}
+	}
+	return info, err
 }
 
 // choose returns nil for the writer that may write, ErrExist when the object is there.
