@@ -28,7 +28,7 @@ func (w *watched) seen(ctx context.Context, op string, err error) error {
 
 // answers tells errors that are the answer to a question from trouble.
 func answers(err error) bool {
-	for _, answer := range []error{ErrNotExist, ErrExist, ErrInvalidKey, ErrTooLarge, ErrClosed, io.EOF} {
+	for _, answer := range []error{ErrNotExist, ErrExist, ErrInvalidKey, ErrTooLarge, ErrClosed} {
 		if errors.Is(err, answer) {
 			return true
 		}
@@ -86,6 +86,9 @@ type watchedReader struct {
 
 func (r *watchedReader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
+	if err == io.EOF {
+		return n, err
+	}
 	return n, r.w.seen(r.ctx, "open", err)
 }
 

@@ -44,7 +44,7 @@ func (in *instance) openStore(ctx context.Context, failed func(op string)) error
 			return in.jobs.First(ctx, key, id, storage.FirstFor)
 		})
 	}
-	in.store = storage.Watch(failpoints.store(s), failed)
+	in.store = storage.Resume(storage.Watch(failpoints.store(s), failed))
 	return nil
 }
 
