@@ -165,6 +165,12 @@ func (r *chunkRun) pages(ctx, drain context.Context, c chain) error {
 	restarts, rereads, idle, rounds := 0, 0, 0, 0
 	for {
 		rows, page, err := r.page(ctx, c, r.pos.Next)
+		if err != nil && r.told() && beyond(err) {
+			r.endOfChain(c)
+			r.fail(export.Failure{Type: c.typ, Scope: c.scope, Code: codeIncomplete, Remark: true,
+				Text: fmt.Sprintf("all %d resources announced were read, but the last page leads to one more that could not be read", *r.pos.Total)})
+			return nil
+		}
 		if expired(err) && r.pos.Next != "" && restarts < maxRestarts {
 			restarts++
 			r.again()
@@ -198,6 +204,9 @@ func (r *chunkRun) pages(ctx, drain context.Context, c chain) error {
 			idle = 0
 		}
 		switch {
+		case r.told() && (page.Next == r.pos.Next || idle >= maxIdle):
+			r.endOfChain(c)
+			return nil
 		case page.Next == r.pos.Next || idle >= maxIdle:
 			return &pagingError{"the upstream's pages repeat themselves: the search was ended"}
 		case r.pos.Page >= maxPages:
@@ -210,11 +219,27 @@ func (r *chunkRun) pages(ctx, drain context.Context, c chain) error {
 	}
 }
 
+// told tells that all rows that the upstream announced for the chain were read. There may be more, since totals are estimates at some
+// servers: what leads further is followed, but a page that cannot be had or gives nothing new is the end. A total of the first page alone is not
+// believed so far: some servers put the rows of the page there.
+func (r *chunkRun) told() bool {
+	return r.pos.Page > 1 && r.pos.Total != nil && r.pos.Seen == *r.pos.Total && r.shape.splits(r.pos.Type) == 1
+}
+
+// beyond tells that an error is the upstream's about this one page.
+func beyond(err error) bool {
+	var own *ownError
+	if _, waits := unavailable(err); waits || errors.As(err, &own) {
+		return false
+	}
+	return asSourceError(err) != nil
+}
+
 // again goes back to the first page of the chain. What was read of it is remembered by id, and how far that went: also by whoever goes
 // on from the next commit, pages without a new row are no sign of a loop up to there.
 func (r *chunkRun) again() {
 	r.pos.Far = max(r.pos.Far, r.pos.Page)
-	r.pos.Page, r.pos.Next, r.pos.Seen = 0, "", 0
+	r.pos.Page, r.pos.Next = 0, ""
 }
 
 // page reads one page. A panic in it is the page's error.
@@ -229,7 +254,7 @@ func (r *chunkRun) page(ctx context.Context, c chain, next string) (rows *pageRo
 	}()
 	r.seg.record.Requests++
 	q := c.query
-	if t := r.triesOf(c.typ); !t.answered && t.failed >= maxFailures {
+	if t := r.triesOf(c.typ); !t.answered && t.failed >= maxFailures || next != "" && r.told() {
 		q = q.Once()
 	}
 	page, err = r.e.Source.Page(ctx, q, next, rows)
@@ -250,8 +275,21 @@ func (r *chunkRun) accept(ctx context.Context, c chain, rows *pageRows, page fhi
 	st.Repeated += rows.stat.Repeated
 	st.Foreign += rows.stat.Foreign
 	st.Outside += rows.stat.Outside
-	r.pos.Seen += int64(len(rows.page))
+	r.pos.Seen += r.news(rows)
 	return rows.accept(r.seg, func(typ string) error { return r.seg.closeType(ctx, typ) })
+}
+
+// news is how many rows of a page count against the total of its chain. A row that an earlier page gave is none, else pages that repeat
+// some rows and leave out as many would look complete. Of a chain that is asked for in several searches each is counted by itself.
+func (r *chunkRun) news(rows *pageRows) int64 {
+	if r.shape.splits(r.pos.Type) > 1 {
+		return int64(len(rows.page))
+	}
+	n := rows.fresh
+	if r.pos.Far == 0 {
+		n += rows.stat.Foreign
+	}
+	return n
 }
 
 // short tells that the upstream announced more rows than it gave.
