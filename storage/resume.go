@@ -13,17 +13,39 @@ const (
 	resumeProgress = 1 << 20
 )
 
-// Resume returns a store whose readers go on where they broke off: objects never change. It is for stores on the other side of a network.
+// Resume returns a store that is asked again when it did not answer, and whose readers go on where they broke off: objects never change.
+// It is for stores on the other side of a network.
 func Resume(s Store) Store { return resuming{s} }
 
 type resuming struct{ Store }
 
 func (s resuming) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
-	r, err := s.Store.Open(ctx, key, offset, length)
+	var r io.ReadCloser
+	err := asked(ctx, func() (err error) { r, err = s.Store.Open(ctx, key, offset, length); return err })
 	if err != nil {
 		return nil, err
 	}
 	return &resumer{ctx: ctx, s: s.Store, key: key, r: r, at: offset, left: length, tries: resumes}, nil
+}
+
+func (s resuming) Stat(ctx context.Context, key string) (info Info, err error) {
+	err = asked(ctx, func() (err error) { info, err = s.Store.Stat(ctx, key); return err })
+	return info, err
+}
+
+// asked asks until there is an answer, a few times.
+func asked(ctx context.Context, ask func() error) error {
+	for try := 1; ; try++ {
+		err := ask()
+		if err == nil || answers(err) || errors.Is(err, io.ErrUnexpectedEOF) || ctx.Err() != nil || try == resumes {
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 type resumer struct {

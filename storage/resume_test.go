@@ -74,6 +74,27 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// What did not answer is asked again, four times in all; what answered is not.
+func TestResumeAsksAgain(t *testing.T) {
+	for failures, want := range map[int]error{0: storage.ErrNotExist, 3: storage.ErrNotExist, 4: errBroken} {
+		mem, asked := memstore.New(), 0
+		mem.Hook = func(string, string) error {
+			if asked++; asked <= failures {
+				return errBroken
+			}
+			return nil
+		}
+		s := storage.Resume(mem)
+		_, stat := s.Stat(t.Context(), "a")
+		first := asked
+		asked = 0
+		_, open := s.Open(t.Context(), "a", 0, -1)
+		if !errors.Is(stat, want) || !errors.Is(open, want) || first != asked || asked != min(failures+1, 4) {
+			t.Errorf("%d failures: %v and %v in %d and %d calls, want %v", failures, stat, open, first, asked, want)
+		}
+	}
+}
+
 // An error of the network that wraps io.EOF is trouble, and not the end of anything.
 func TestBoundTriesAgainAfterALostConnection(t *testing.T) {
 	mem, left := memstore.New(), 2
