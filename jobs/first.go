@@ -21,15 +21,21 @@ func (s *Store) First(ctx context.Context, key, id string, while time.Duration) 
 	name := s.o.Prefix + "{w:" + hex.EncodeToString(sum[:16]) + "}"
 	var won *redis.BoolCmd
 	var who *redis.StringCmd
+	var heard *redis.Cmd
 	_, err := s.o.Redis.Pipelined(ctx, func(p redis.Pipeliner) error { // one connection: WAIT is about what was written on it
 		won, who = p.SetNX(ctx, name, id, while), p.Get(ctx, name)
 		if s.replicated(ctx) {
-			p.Do(ctx, "WAIT", 1, waitReplica.Milliseconds())
+			heard = p.Do(ctx, "WAIT", 1, waitReplica.Milliseconds())
 		}
 		return nil
 	})
 	if err != nil {
 		return false, fmt.Errorf("choose a writer: %w", err)
+	}
+	if heard != nil {
+		if n, err := heard.Int(); err != nil || n == 0 {
+			return false, fmt.Errorf("choose a writer: no replica of Redis has heard of it")
+		}
 	}
 	return won.Val() || who.Val() == id, nil
 }

@@ -1,6 +1,7 @@
 package blobstore_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"os"
 	"strings"
@@ -36,6 +37,41 @@ func TestStore(t *testing.T) {
 		t.Run(place[:strings.Index(place, ":")], func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storage.Store { return open(t, place) })
 		})
+	}
+}
+
+// A body that does not fit into memory is whole, and leaves no file, whether it is sent or dropped.
+func TestLargeObject(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	body := make([]byte, 20<<20)
+	for i := range body {
+		body[i] = byte(i >> 10)
+	}
+	for _, place := range places() {
+		s := open(t, place)
+		dropped, err := s.Create(t.Context(), "a/dropped", storage.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dropped.Write(body); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%.8s… %d files in the temporary folder while writing, %v", place, len(left), err)
+		}
+		if err := dropped.Abort(); err != nil {
+			t.Error(err)
+		}
+		if err := storage.PutIfAbsent(t.Context(), s, "a/sent", body, ""); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := storage.ReadAll(t.Context(), s, "a/sent", 1<<30); err != nil || !bytes.Equal(got, body) {
+			t.Errorf("%.8s… %d bytes, %v", place, len(got), err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%.8s… %d files left, %v", place, len(left), err)
+		}
 	}
 }
 

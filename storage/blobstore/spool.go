@@ -13,6 +13,7 @@ const spoolMemory = 16 << 20
 type spool struct {
 	memory bytes.Buffer
 	file   *os.File
+	named  bool // the file could not be unlinked while it is open
 	size   int64
 }
 
@@ -31,13 +32,13 @@ func (s *spool) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// spill moves what is in memory into a file that has no name any more where the system allows that.
+// spill moves what is in memory into a file. Where the system allows it the file has no name: rows of patients are gone with the process.
 func (s *spool) spill() error {
 	f, err := os.CreateTemp("", "sluice-put-*") // mode 0600
 	if err != nil {
 		return err
 	}
-	s.file = f
+	s.file, s.named = f, os.Remove(f.Name()) != nil
 	if _, err := f.Write(s.memory.Bytes()); err != nil {
 		return err
 	}
@@ -62,5 +63,8 @@ func (s *spool) drop() error {
 	name := s.file.Name()
 	s.file.Close()
 	s.file = nil
+	if !s.named {
+		return nil
+	}
 	return os.Remove(name)
 }
